@@ -1,0 +1,1 @@
+//! Health checks as pure machines, and a driver that steps thousands of them.

@@ -1,0 +1,1 @@
+//! Read keepalived.conf into typed configuration, with diagnostics that point at the place.

@@ -1,0 +1,1 @@
+//! A netlink socket: envelopes, acknowledgements, extended errors, dumps and batches.

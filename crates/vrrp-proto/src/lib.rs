@@ -1,0 +1,1 @@
+//! VRRPv2 and VRRPv3 advertisements as bytes: parse and emit, without allocation.

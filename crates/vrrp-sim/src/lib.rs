@@ -1,0 +1,1 @@
+//! VRRP elections in virtual time: real state machines over lossy links, seeded and replayable.
