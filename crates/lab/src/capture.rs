@@ -1,0 +1,180 @@
+//! Frames as they pass an interface, with the kernel's timestamps.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::namespace::Namespace;
+use crate::sys::{self, Instruction};
+
+/// One captured Ethernet frame.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// When the kernel saw it, since the Unix epoch (the clock of [`crate::now`]).
+    pub at: Duration,
+    /// The index of the interface it was seen on, in the namespace of the capture.
+    pub link: u32,
+    /// Whether it left through that interface (else it came in).
+    pub outgoing: bool,
+    /// The frame from its destination MAC address on.
+    pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// The `EtherType` field, 0 for a frame too short to have one.
+    pub fn ethertype(&self) -> u16 {
+        self.bytes.get(12..14).and_then(|field| field.try_into().ok()).map_or(0, u16::from_be_bytes)
+    }
+
+    /// The source MAC address.
+    pub fn source_mac(&self) -> Option<[u8; 6]> {
+        self.bytes.get(6..12).and_then(|field| field.try_into().ok())
+    }
+
+    /// What follows the Ethernet header: an ARP message, an IP packet.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(14..).unwrap_or_default()
+    }
+
+    /// Whether this is an IP packet (IPv4 without tunnels, IPv6 without extension headers) of this protocol.
+    pub fn is_ip_protocol(&self, protocol: u8) -> bool {
+        let offset = match self.ethertype() {
+            0x0800 => 9,
+            0x86dd => 6,
+            _ => return false,
+        };
+        self.payload().get(offset) == Some(&protocol)
+    }
+
+    /// Whether this is an ARP message.
+    pub fn is_arp(&self) -> bool {
+        self.ethertype() == 0x0806
+    }
+
+    /// Whether this is a VRRP packet (IP protocol 112).
+    pub fn is_vrrp(&self) -> bool {
+        self.is_ip_protocol(112)
+    }
+}
+
+/// Which frames a [`Capture`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Filter {
+    /// Every frame.
+    All,
+    /// ARP, VRRP over IPv4 and IPv6, and `ICMPv6` (neighbour discovery); the kernel drops the rest.
+    Failover,
+}
+
+impl Filter {
+    fn program(self) -> &'static [Instruction] {
+        const LOAD_HALF: u16 = 0x28; // ldh [k]
+        const LOAD_BYTE: u16 = 0x30; // ldb [k]
+        const JUMP_EQUAL: u16 = 0x15; // jeq #k
+        const RETURN: u16 = 0x06; // ret #k
+        const FAILOVER: &[Instruction] = &[
+            (LOAD_HALF, 0, 0, 12),
+            (JUMP_EQUAL, 7, 0, 0x0806),
+            (JUMP_EQUAL, 0, 2, 0x0800),
+            (LOAD_BYTE, 0, 0, 23),
+            (JUMP_EQUAL, 4, 5, 112),
+            (JUMP_EQUAL, 0, 4, 0x86dd),
+            (LOAD_BYTE, 0, 0, 20),
+            (JUMP_EQUAL, 1, 0, 112),
+            (JUMP_EQUAL, 0, 1, 58),
+            (RETURN, 0, 0, u32::MAX),
+            (RETURN, 0, 0, 0),
+        ];
+        match self {
+            Self::All => &[],
+            Self::Failover => FAILOVER,
+        }
+    }
+}
+
+/// A packet socket that collects frames from the moment it is opened (16 MiB of them).
+#[derive(Debug)]
+pub struct Capture {
+    socket: OwnedFd,
+}
+
+impl Capture {
+    /// Captures on the namespace's interface `link`.
+    pub fn open(namespace: &Namespace, link: &str, filter: Filter) -> io::Result<Self> {
+        let socket =
+            namespace.run(|| sys::packet_socket(sys::link_index(link)?, filter.program()))?;
+        Ok(Self { socket })
+    }
+
+    /// Captures on all interfaces of the namespace; [`Frame::link`] and [`Frame::outgoing`] tell them apart.
+    pub fn open_all(namespace: &Namespace, filter: Filter) -> io::Result<Self> {
+        Ok(Self { socket: namespace.run(|| sys::packet_socket(0, filter.program()))? })
+    }
+
+    /// The next frame, or none within `patience`.
+    pub fn next(&self, patience: Duration) -> io::Result<Option<Frame>> {
+        let end = Instant::now() + patience;
+        loop {
+            if let Some(frame) = self.queued()? {
+                return Ok(Some(frame));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The first frame for which `wanted` gives something, or none within `patience`. Others are dropped.
+    pub fn find<T>(
+        &self,
+        patience: Duration,
+        mut wanted: impl FnMut(&Frame) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let end = Instant::now() + patience;
+        while let Some(frame) = self.next(end.saturating_duration_since(Instant::now()))? {
+            if let Some(found) = wanted(&frame) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All frames that are queued now.
+    pub fn drain(&self) -> io::Result<Vec<Frame>> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.queued()? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    fn queued(&self) -> io::Result<Option<Frame>> {
+        let mut buffer = vec![0; 65_536];
+        // A link that went down is an error once; the socket goes on.
+        let received = match sys::receive_frame(self.socket.as_fd(), &mut buffer) {
+            Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => return Ok(None),
+            other => other?,
+        };
+        Ok(received.map(|received| {
+            buffer.truncate(received.length);
+            buffer.shrink_to_fit();
+            let at = received.at.unwrap_or_else(crate::now);
+            Frame { at, link: received.link, outgoing: received.outgoing, bytes: buffer }
+        }))
+    }
+}
+
+impl AsFd for Capture {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

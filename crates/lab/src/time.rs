@@ -1,0 +1,91 @@
+//! The one clock of the lab, a lock for tests that measure time, and waiting for the outside world.
+
+use std::fs::{File, OpenOptions};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The wall clock as time since the Unix epoch: the clock that the kernel's packet timestamps use, so every
+/// moment in the lab can be subtracted from every other.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Held while a test measures time; dropping it lets the next one start.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct TimeLock {
+    _file: File,
+}
+
+/// Waits for the one lock that all tests which measure time share, in this process and in others.
+pub fn time_lock() -> TimeLock {
+    let uid = rustix::process::getuid().as_raw();
+    let path = std::env::temp_dir().join(format!("lab-time-{uid}.lock"));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    // A flock belongs to the open file, so two threads of one process exclude each other as well.
+    while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
+        assert!(error == rustix::io::Errno::INTR, "{}: {error}", path.display());
+    }
+    TimeLock { _file: file }
+}
+
+/// Asks `look` again and again until it gives a value, at most for `patience`; for things outside this process
+/// that send no event. The last look is after the end of the patience.
+pub fn eventually<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + patience;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let late = Instant::now() >= end;
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if late {
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eventually_looks_once_more_at_the_end() {
+        let mut looks = 0;
+        let found = eventually(Duration::ZERO, || {
+            looks += 1;
+            None::<()>
+        });
+        assert_eq!((found, looks), (None, 1));
+        let mut left = 3;
+        let found = eventually(Duration::from_secs(5), || {
+            left -= 1;
+            (left == 0).then_some("there")
+        });
+        assert_eq!(found, Some("there"));
+    }
+
+    #[test]
+    fn the_time_lock_excludes_other_threads() {
+        let lock = time_lock();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _second = time_lock();
+                sender.send(now()).expect("the receiver lives");
+            });
+            assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err());
+            let released = now();
+            drop(lock);
+            assert!(receiver.recv().expect("the thread sends") >= released);
+        });
+    }
+}
