@@ -1,0 +1,181 @@
+use core::fmt;
+
+use crate::Advertisement;
+
+/// The Auth Type field of VRRPv2 (RFC 2338 §5.3.6). VRRPv3 has no such field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 2338 is final; further types are refused")]
+pub enum AuthenticationType {
+    /// 0: none.
+    None,
+    /// 1: a password in clear text (keepalived's `PASS`).
+    SimplePassword,
+    /// 2: the packet carries an IP Authentication Header (keepalived's `AH`).
+    AuthenticationHeader,
+}
+
+impl AuthenticationType {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::SimplePassword => 1,
+            Self::AuthenticationHeader => 2,
+        }
+    }
+
+    /// The type of that number, if RFC 2338 defines it.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::None),
+            1 => Some(Self::SimplePassword),
+            2 => Some(Self::AuthenticationHeader),
+            _ => None,
+        }
+    }
+}
+
+/// How a router proves its advertisements, and wants those of others proven.
+///
+/// Clear text on the wire: it keeps a misconfigured neighbour out, never an attacker. It exists
+/// because RFC 2338 routers and keepalived speak it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// No authentication; the only one VRRPv3 and RFC 3768 have.
+    #[default]
+    None,
+    /// VRRPv2 type 1.
+    SimplePassword(Password),
+}
+
+impl Authentication {
+    /// The type this is in a VRRPv2 message.
+    #[must_use]
+    pub const fn authentication_type(&self) -> AuthenticationType {
+        match self {
+            Self::None => AuthenticationType::None,
+            Self::SimplePassword(_) => AuthenticationType::SimplePassword,
+        }
+    }
+
+    /// The octets of the Authentication Data field (RFC 2338 §5.3.10).
+    #[must_use]
+    pub(crate) const fn data(&self) -> [u8; 8] {
+        match self {
+            Self::None => [0; 8],
+            Self::SimplePassword(password) => password.0,
+        }
+    }
+
+    /// Checks a received advertisement against what is configured here. VRRPv3 advertisements pass:
+    /// they have nothing to check.
+    ///
+    /// # Errors
+    /// [`AuthenticationError::TypeMismatch`] when the sender uses another type (RFC 2338 §7.1),
+    /// [`AuthenticationError::WrongPassword`] when the password is another.
+    pub fn verify(&self, advertisement: &Advertisement<'_>) -> Result<(), AuthenticationError> {
+        let Some((found, data)) = advertisement.authentication() else {
+            return Ok(());
+        };
+        let expected = self.authentication_type();
+        if found != expected {
+            return Err(AuthenticationError::TypeMismatch { found, expected });
+        }
+        match self {
+            // RFC 3768 §5.3.10: the data is ignored on reception.
+            Self::None => Ok(()),
+            Self::SimplePassword(password) if *password == Password(*data) => Ok(()),
+            Self::SimplePassword(_) => Err(AuthenticationError::WrongPassword),
+        }
+    }
+}
+
+/// Why [`Authentication::verify`] refused an advertisement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// The sender authenticates in another way than we do.
+    #[error(
+        "authentication type {}, ours is {}", found.number(), expected.number()
+    )]
+    TypeMismatch {
+        /// The type in the advertisement.
+        found: AuthenticationType,
+        /// The type configured here.
+        expected: AuthenticationType,
+    },
+    /// The password is not ours.
+    #[error("wrong password")]
+    WrongPassword,
+}
+
+/// A password of VRRPv2's simple authentication: at most eight octets, zero padded (RFC 2338 §5.3.10).
+///
+/// Comparing takes the same time wherever two passwords differ, and `Debug` does not print it.
+#[derive(Clone, Copy)]
+pub struct Password([u8; 8]);
+
+/// A password has more than the eight octets the message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a password has at most 8 octets, not {len}")]
+#[non_exhaustive]
+pub struct PasswordTooLong {
+    /// Octets of the given password.
+    pub len: usize,
+}
+
+impl Password {
+    /// A password of at most eight octets.
+    ///
+    /// # Errors
+    /// [`PasswordTooLong`] for more.
+    pub fn new(octets: &[u8]) -> Result<Self, PasswordTooLong> {
+        if octets.len() > 8 {
+            return Err(PasswordTooLong { len: octets.len() });
+        }
+        Ok(Self::truncated(octets))
+    }
+
+    /// The first eight octets of a password, as keepalived uses a longer one.
+    #[must_use]
+    pub fn truncated(octets: &[u8]) -> Self {
+        let mut padded = [0; 8];
+        for (slot, octet) in padded.iter_mut().zip(octets) {
+            *slot = *octet;
+        }
+        Self(padded)
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        let difference = self.0.iter().zip(&other.0).fold(0, |acc, (a, b)| acc | (a ^ b));
+        core::hint::black_box(difference) == 0
+    }
+}
+
+impl Eq for Password {}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_padded_cut_on_request_and_never_printed() {
+        assert_eq!(Password::new(b"secret").unwrap(), Password(*b"secret\0\0"));
+        assert_eq!(Password::new(b"123456789"), Err(PasswordTooLong { len: 9 }));
+        assert_eq!(Password::truncated(b"123456789"), Password::new(b"12345678").unwrap());
+        assert_ne!(Password::new(b"secret").unwrap(), Password::new(b"Secret").unwrap());
+        let authentication = Authentication::SimplePassword(Password::new(b"secret").unwrap());
+        assert!(!format!("{authentication:?}").contains("secret"));
+    }
+}

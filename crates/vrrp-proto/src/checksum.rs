@@ -1,0 +1,150 @@
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::AddressFamily;
+
+/// Which octets the checksum of a VRRPv3 advertisement over IPv4 covers.
+///
+/// RFC 5798 left it open and nearly everybody included the pseudo-header; RFC 9568 §5.2.8 says that
+/// it is not included. Both are on the wire. (VRRPv2 never has a pseudo-header, IPv6 always.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_enums, reason = "no third reading of the RFCs is possible")]
+pub enum ChecksumForm {
+    /// Source, destination, protocol and length of the IPv4 packet, then the message: what
+    /// RFC 5798 is taken to mean, and what keepalived insists on.
+    #[default]
+    PseudoHeader,
+    /// The message alone: RFC 9568 §5.2.8.
+    MessageOnly,
+}
+
+/// The facts of the IP header that a checksum may cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there are two Internet protocols")]
+pub enum PseudoHeader {
+    /// Source and destination of an IPv4 packet.
+    Ipv4 {
+        /// Who sent it.
+        source: Ipv4Addr,
+        /// To whom: the group or a unicast peer.
+        destination: Ipv4Addr,
+    },
+    /// Source and destination of an IPv6 packet.
+    Ipv6 {
+        /// Who sent it.
+        source: Ipv6Addr,
+        /// To whom: the group or a unicast peer.
+        destination: Ipv6Addr,
+    },
+}
+
+/// Source and destination are of different families, so no packet can carry both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("source and destination of a packet are of different address families")]
+#[non_exhaustive]
+pub struct MixedFamilies;
+
+impl PseudoHeader {
+    /// The facts of a packet from `source` to `destination`.
+    ///
+    /// # Errors
+    /// [`MixedFamilies`] for an IPv4 and an IPv6 address.
+    pub const fn new(source: IpAddr, destination: IpAddr) -> Result<Self, MixedFamilies> {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Ok(Self::Ipv4 { source, destination }),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Ok(Self::Ipv6 { source, destination }),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Err(MixedFamilies),
+        }
+    }
+
+    /// The family of both addresses, and so of every address the message lists (RFC 9568 §5.2.9).
+    #[must_use]
+    pub const fn family(&self) -> AddressFamily {
+        match self {
+            Self::Ipv4 { .. } => AddressFamily::Ipv4,
+            Self::Ipv6 { .. } => AddressFamily::Ipv6,
+        }
+    }
+
+    /// The sum of the pseudo-header before a message of `len` octets. Both families' layouts sum to
+    /// the same: addresses, length and protocol (RFC 8200 §8.1).
+    pub(crate) fn sum(&self, len: usize) -> Sum {
+        let sum = match self {
+            Self::Ipv4 { source, destination } => {
+                Sum::default().octets(&source.octets()).octets(&destination.octets())
+            }
+            Self::Ipv6 { source, destination } => {
+                Sum::default().octets(&source.octets()).octets(&destination.octets())
+            }
+        };
+        // No message is longer than 65,535 octets: IP's length fields have 16 bits.
+        sum.word(u16::try_from(len).unwrap_or(u16::MAX)).word(112)
+    }
+}
+
+/// A ones-complement sum of 16-bit words (RFC 1071), not yet folded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sum(u64);
+
+impl Sum {
+    pub(crate) fn word(self, word: u16) -> Self {
+        Self(self.0 + u64::from(word))
+    }
+
+    pub(crate) fn octets(self, octets: &[u8]) -> Self {
+        let (words, last) = octets.as_chunks::<2>();
+        let sum = words.iter().fold(self, |sum, word| sum.word(u16::from_be_bytes(*word)));
+        last.iter().fold(sum, |sum, octet| sum.word(u16::from_be_bytes([*octet, 0])))
+    }
+
+    /// The sum in 16 bits, carries added back.
+    pub(crate) fn folded(self) -> u16 {
+        let mut sum = self.0;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        u16::try_from(sum).unwrap_or(u16::MAX)
+    }
+
+    /// Whether data that contains its own checksum is intact: its sum is all ones, so that both
+    /// representations of a zero checksum are accepted.
+    pub(crate) fn is_valid(self) -> bool {
+        self.folded() == 0xffff
+    }
+
+    /// The checksum to write into data whose checksum field is zero so far.
+    pub(crate) fn checksum(self) -> u16 {
+        !self.folded()
+    }
+
+    /// The checksum that data which sums to `self` should have had, in place of `found`.
+    pub(crate) fn expected(self, found: u16) -> u16 {
+        self.word(!found).checksum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_1071_sums_to_ddf2() {
+        let sum = Sum::default().octets(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+        assert_eq!(sum.folded(), 0xddf2);
+        assert_eq!(sum.checksum(), 0x220d);
+    }
+
+    #[test]
+    fn an_odd_octet_counts_as_the_upper_half_of_a_word() {
+        assert_eq!(Sum::default().octets(&[0x12, 0x34, 0x56]).folded(), 0x1234 + 0x5600);
+    }
+
+    #[test]
+    fn the_expected_checksum_is_found_behind_a_wrong_one() {
+        let data = [0x12, 0x34, 0xab, 0xcd];
+        let right = Sum::default().octets(&data).checksum();
+        for wrong in [0, 1, 0x8000, 0xffff] {
+            let sum = Sum::default().octets(&data).word(wrong);
+            assert_eq!(sum.expected(wrong), right);
+        }
+    }
+}
