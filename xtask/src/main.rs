@@ -1,1 +1,38 @@
-fn main() {}
+//! `cargo xtask`: what this project's developers run. `cargo xtask --help` lists it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod host;
+mod packages;
+mod test;
+mod uml;
+
+/// The project's own tasks. Each installs what it needs (Debian packages, as root) and says so.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Test(test::Arguments),
+    Bench(bench::Arguments),
+    Uml(uml::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Uml(arguments) => uml::run(&arguments),
+    };
+    result.unwrap_or_else(|message| {
+        eprintln!("xtask: {message}");
+        ExitCode::FAILURE
+    })
+}

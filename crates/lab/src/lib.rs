@@ -30,6 +30,7 @@ mod privilege;
 mod process;
 mod sys;
 mod time;
+pub mod uml;
 
 pub use capture::{Capture, Filter, Frame};
 pub use link::{Bridge, veth};

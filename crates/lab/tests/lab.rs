@@ -99,3 +99,14 @@ fn a_process_ends_with_its_owner() {
     drop(second);
     assert!(!std::fs::exists(&path).unwrap());
 }
+
+#[test]
+fn a_guest_kernel_has_ip_vs_and_hands_back_the_status() {
+    need!(uml);
+    let mut shell =
+        lab::uml::Guest::new().timeout(Duration::from_secs(120)).command("/bin/sh".as_ref());
+    let output =
+        shell.args(["-c", "test -e /proc/net/ip_vs && echo $UML_RUN; exit 7"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
+    assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+}
