@@ -1,4 +1,62 @@
 //! VRRPv2 and VRRPv3 advertisements as bytes: parse and emit, without allocation.
+//!
+//! VRRP lets several routers share an IP address: the one whose advertisements are heard holds it,
+//! the others wait for it to fall silent. This crate is the advertisement and nothing else: octets in,
+//! typed fields out, and back. It keeps no state, opens no socket, reads no clock, allocates nothing
+//! and never panics on what a network delivers.
+//!
+//! # The types
+//!
+//! ```text
+//! received:  IPv4 octets --Ipv4Packet::parse--> Ipv4Packet --message()--> octets of the message
+//!            octets + PseudoHeader --Advertisement::parse--> Advertisement, or one ParseError
+//! sent:      Message::v2 / Message::v3 --emit--> octets of the message (IPv6)
+//!                                      --emit_ipv4_packet--> the whole packet (IPv4)
+//! ```
+//!
+//! [`Vrid`], [`Priority`], [`Interval`], [`Authentication`] and their like hold only what the wire can
+//! hold. [`Header`] is a first glance at a message, to find out whom it may concern.
+//!
+//! Over IPv4 the whole packet is read and written, because authentication headers cover the IP header;
+//! over IPv6 a raw socket only ever sees the payload.
+//!
+//! # Example
+//!
+//! ```
+//! use core::{net::{IpAddr, Ipv4Addr}, num::NonZeroU16};
+//! use vrrp_proto::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let addresses = [IpAddr::from([192, 0, 2, 1])];
+//! let message = Message::v3(
+//!     Vrid::new(51)?,
+//!     Priority::DEFAULT,
+//!     MaxAdvertiseInterval::DEFAULT,
+//!     ChecksumForm::default(),
+//!     &addresses,
+//! )?;
+//! let (source, group) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(224, 0, 0, 18));
+//! let mut buffer = [0; MAX_IPV4_PACKET_LEN];
+//! let octets = message.emit_ipv4_packet(source, group, NonZeroU16::MIN, &mut buffer)?;
+//!
+//! let packet = Ipv4Packet::parse(octets)?;
+//! let read = Advertisement::parse(packet.message()?, packet.pseudo_header())?;
+//! assert_eq!(read.vrid().get(), 51);
+//! assert!(read.addresses().iter().eq(addresses));
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does not do
+//!
+//! - It does not decide whether an advertisement is for you: hop limit, destination, configured
+//!   version, interval, password and address list are compared by the `vrrp-fsm` crate, which also
+//!   runs the election.
+//! - It recognises and names the IP Authentication Header of RFC 2338 (authentication type 2), and
+//!   does not look behind it.
+//! - It builds no ARP or neighbour discovery packets.
+//!
+//! It follows RFC 9568 (VRRPv3), RFC 5798 where deployed checksums differ from it, RFC 3768 (VRRPv2)
+//! and RFC 2338 (its authentication). RFC 9568 calls *Active* what these crates call Master.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
