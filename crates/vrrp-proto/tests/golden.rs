@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_in_result,
     reason = "a test fails by panicking"
 )]
 
