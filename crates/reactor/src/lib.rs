@@ -11,7 +11,7 @@
 //! - [`Clock`] is the only reader of the clock.
 //!
 //! A reactor is itself a pollable descriptor ([`AsFd`](std::os::fd::AsFd)), so that something built on one can be stepped from a foreign
-//! loop: readable means that [`Reactor::wait`] with a deadline in the past returns at once with events.
+//! loop: readable means that [`Reactor::poll`] has events.
 //!
 //! ```
 //! use core::time::Duration;

@@ -192,6 +192,15 @@ impl Reactor {
             let span = until.saturating_duration_since(Clock::now());
             Timespec::try_from(span).ok() // not representable: as good as no limit
         });
+        self.fill(timeout, events)
+    }
+
+    /// Takes what is there without waiting and without reading the clock; otherwise as [`Reactor::wait`].
+    pub fn poll(&self, events: &mut Events) -> io::Result<()> {
+        self.fill(Some(Timespec::default()), events)
+    }
+
+    fn fill(&self, timeout: Option<Timespec>, events: &mut Events) -> io::Result<()> {
         events.fill(|buffer| match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),

@@ -1,0 +1,99 @@
+//! What a run, and a row of runs, say about a server.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+
+use rustix::io::Errno;
+use thiserror::Error;
+
+/// What the checks say about a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a server is up or down; a third answer must not compile unnoticed"
+)]
+pub enum Outcome {
+    /// It answers.
+    Up,
+    /// It does not answer.
+    Down,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// Why one run failed. Each of these is the server's (or the path's) doing; what is ours is [`Local`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nobody listens on the port (`ECONNREFUSED`).
+    #[error("connection refused")]
+    Refused,
+    /// The network or a router says that there is no way to the host (`ENETUNREACH`, `EHOSTUNREACH`, `EHOSTDOWN`, `ENETDOWN`).
+    #[error("unreachable: {}", io::Error::from_raw_os_error(*errno))]
+    Unreachable {
+        /// The error number.
+        errno: i32,
+    },
+    /// No answer within the check's timeout, or the kernel gave up before it (`ETIMEDOUT`).
+    #[error("timed out after {after:?}")]
+    TimedOut {
+        /// How long the run took.
+        after: Duration,
+    },
+    /// The server closed or reset the connection before the check was done.
+    #[error("connection closed by the server")]
+    Closed,
+    /// The server answered something else than expected.
+    #[error("unexpected answer")]
+    Unexpected,
+    /// Any other error of the connection.
+    #[error("{}", io::Error::from_raw_os_error(*errno))]
+    Os {
+        /// The error number.
+        errno: i32,
+    },
+}
+
+impl Failure {
+    /// Names the error of a connect or of an open connection, `after` this long.
+    pub(crate) fn of(error: Errno, after: Duration) -> Self {
+        match error {
+            Errno::CONNREFUSED => Self::Refused,
+            Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => {
+                Self::Unreachable { errno: error.raw_os_error() }
+            }
+            Errno::TIMEDOUT => Self::TimedOut { after },
+            Errno::CONNRESET | Errno::PIPE => Self::Closed,
+            other => Self::Os { errno: other.raw_os_error() },
+        }
+    }
+}
+
+/// A run that could not be made, for a reason on this machine: it says nothing about the server and is tried again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Local {
+    /// No descriptor or memory for a socket (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`).
+    #[error("cannot open a socket: {}", io::Error::from_raw_os_error(*errno))]
+    Socket {
+        /// The error number.
+        errno: i32,
+    },
+    /// The source address, interface or mark cannot be used, or no local port is free.
+    #[error("cannot use the configured source: {}", io::Error::from_raw_os_error(*errno))]
+    Source {
+        /// The error number.
+        errno: i32,
+    },
+    /// As many runs are under way as the driver may have at once.
+    #[error("too many checks are running at once")]
+    Busy,
+}
