@@ -23,10 +23,14 @@
 //! Not root? [`need!`]`(netns)` then starts the test binary again inside a user namespace, where it is.
 
 mod capture;
+pub mod http;
 mod link;
+mod monitor;
 mod namespace;
 pub mod need;
+pub mod peers;
 mod privilege;
+pub mod probe;
 mod process;
 mod sys;
 mod time;
@@ -34,6 +38,7 @@ pub mod uml;
 
 pub use capture::{Capture, Filter, Frame};
 pub use link::{Bridge, veth};
+pub use monitor::{AddressEvent, AddressMonitor};
 pub use namespace::{Namespace, Node};
 pub use process::{Line, Process};
 pub use time::{TimeLock, eventually, now, time_lock};

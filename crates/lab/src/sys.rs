@@ -151,3 +151,15 @@ pub(crate) fn receive_frame(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
         at: at.map(|(seconds, nanos)| Duration::new(seconds, nanos)),
     }))
 }
+
+/// A route netlink socket in the calling thread's network namespace that hears of addresses and links.
+pub(crate) fn address_events() -> io::Result<OwnedFd> {
+    let fd = socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)?;
+    // SAFETY: sockaddr_nl is plain data; all zeroes is a value of it.
+    let mut address: libc::sockaddr_nl = unsafe { MaybeUninit::zeroed().assume_init() };
+    address.nl_family = u16::try_from(libc::AF_NETLINK).expect("a small constant");
+    let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
+    address.nl_groups = u32::try_from(groups).expect("a bit mask");
+    bind(&fd, &address)?;
+    Ok(fd)
+}

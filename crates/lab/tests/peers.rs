@@ -1,0 +1,87 @@
+//! The peers and the watchers, on real programs.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use lab::peers::{Daemon, Nginx};
+use lab::probe::Prober;
+use lab::{AddressMonitor, Bridge, Capture, Filter, Namespace, Node, need};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 80);
+
+#[test]
+fn a_prober_sees_a_server_stop_and_start() {
+    need!(netns, nginx);
+    let (client, server) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    lab::veth(&client, "eth0", &server, "eth0").unwrap();
+    client.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
+    server.ip("addr add 192.0.2.2/24 dev eth0").unwrap();
+    let prober = Prober::start(&client, CLIENT, SERVER, Duration::from_millis(1)).unwrap();
+    let nginx = Nginx::start(&server, "one").unwrap();
+    let first = prober.wait_answer(Duration::ZERO, PATIENCE).unwrap();
+    assert_eq!(client.run(|| lab::http::get(CLIENT, SERVER, PATIENCE)).unwrap(), "one");
+    nginx.stop().unwrap();
+    let stopped = lab::now();
+    assert_eq!(
+        client.run(|| lab::http::get(CLIENT, SERVER, PATIENCE)).unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
+    let _nginx = Nginx::start(&server, "two").unwrap();
+    let second = prober.wait_answer(stopped, PATIENCE).unwrap();
+    assert_eq!(client.run(|| lab::http::get(CLIENT, SERVER, PATIENCE)).unwrap(), "two");
+    let gaps = lab::probe::gaps(&prober.stop().unwrap());
+    let between = gaps.iter().find(|gap| gap.from > first && gap.to == Some(second)).unwrap();
+    assert!(between.from <= stopped && between.lost > 0, "{between:?}");
+}
+
+#[test]
+fn a_monitor_hears_of_both_families() {
+    need!(netns);
+    let node = Namespace::new().unwrap();
+    let mut monitor = AddressMonitor::open(&node).unwrap();
+    node.ip("addr add 192.0.2.7/32 dev lo").unwrap();
+    node.ip("addr add 2001:db8::7/128 dev lo nodad").unwrap();
+    node.ip("addr del 192.0.2.7/32 dev lo").unwrap();
+    let mut heard = || monitor.next(PATIENCE).unwrap().unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| Some(heard())).take(3).collect();
+    let facts: Vec<_> =
+        events.iter().map(|event| (event.added, event.address, event.prefix)).collect();
+    let v4: IpAddr = "192.0.2.7".parse().unwrap();
+    assert_eq!(
+        facts,
+        [(true, v4, 32), (true, "2001:db8::7".parse().unwrap(), 128), (false, v4, 32)]
+    );
+    assert!(events.iter().all(|event| event.link == 1));
+}
+
+#[test]
+fn keepalived_takes_an_address_and_gives_it_back() {
+    need!(netns, keepalived);
+    let (switch, node) = (Bridge::new().unwrap(), Node::new().unwrap());
+    switch.attach(&node, "ens33", "director").unwrap();
+    node.ip("addr add 192.0.2.3/24 dev ens33").unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let conf = files.path().join("keepalived.conf");
+    let text = "vrrp_instance V {\n interface ens33\n virtual_router_id 7\n priority 254\n advert_int 1\n \
+                virtual_ipaddress {\n 192.0.2.9\n }\n}\n";
+    std::fs::write(&conf, text).unwrap();
+    let capture = Capture::open(switch.namespace(), "director", Filter::Failover).unwrap();
+    let mut monitor = AddressMonitor::open(&node).unwrap();
+    let mut daemon = Daemon::Keepalived.start(&node, &conf).unwrap();
+    let mut address = |added| {
+        let wanted = |event: &lab::AddressEvent| event.address == IpAddr::from([192, 0, 2, 9]);
+        let event = std::iter::from_fn(|| monitor.next(PATIENCE).unwrap()).find(wanted);
+        assert_eq!(event.map(|event| event.added), Some(added), "{}", daemon.log());
+    };
+    address(true);
+    let advertisement =
+        capture.find(PATIENCE, |frame| frame.is_vrrp().then(|| frame.clone())).unwrap().unwrap();
+    // IPv4 header of 20 octets (24 with a router alert is not keepalived's habit), then version and type.
+    assert_eq!(advertisement.payload().get(20), Some(&0x21));
+    daemon.signal(rustix::process::Signal::TERM).unwrap();
+    address(false);
+    daemon.terminate().unwrap();
+}
