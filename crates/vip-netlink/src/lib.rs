@@ -1,1 +1,84 @@
 //! Own virtual IP addresses on Linux: add, remove, announce by ARP and ND, watch links.
+//!
+//! Everything that a program needs to *hold* an address that moves between hosts, and nothing about *when* to hold it: an election
+//! (VRRP or another), a supervisor or a person decides that.
+//!
+//! # Mental model
+//!
+//! ```text
+//!  Client      links(), addresses()       how things are
+//!              add(), remove()            a batch of addresses; idempotent; one result for each
+//!  Monitor     poll() -> Event            what has changed, by us or by others
+//!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
+//!  difference(wanted, present)            what to remove and to add (pure)
+//!  primary_ipv4(), link_local_ipv6()      which own address to send from (pure)
+//!  SysctlChange                           a kernel setting, changed and put back
+//! ```
+//!
+//! Each of `Client`, `Monitor` and `Announcer` belongs to the network namespace of the thread that opened it. An [`Address`] and a
+//! [`SysctlChange`] print to a line of text and parse from it, for a journal.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use vip_netlink::{Address, Announcer, Client};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::open()?;
+//! let link = client.link("eth0")?; // an error lists the interfaces that exist
+//! let vip = Address::new(link.index, "192.0.2.100".parse()?, 24)?;
+//!
+//! for result in client.add(std::slice::from_ref(&vip)) {
+//!     result?; // names the address, the interface and the remedy
+//! }
+//! if let Some(mac) = link.mac {
+//!     Announcer::open()?.gratuitous_arp(link.index, mac, "192.0.2.100".parse()?)?;
+//! }
+//! // ... and at the end:
+//! client.remove(&[vip]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading needs no privilege:
+//!
+//! ```
+//! let mut client = vip_netlink::Client::open()?;
+//! for link in client.links()? {
+//!     assert!(link.index > 0 && !link.name.is_empty());
+//! }
+//! # Ok::<(), vip_netlink::QueryError>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! It knows no VRRP: it is given the MAC address to announce. It decides nothing, keeps no state of what it added (write a journal), makes no
+//! threads, reads no clock and does not log. Routes, rules and interfaces of its own (macvlan) are not in it yet. Announcements
+//! are Ethernet frames; other link layers are told apart by [`Link::mac`] being `None`.
+
+#![cfg(target_os = "linux")]
+
+mod address;
+mod announce;
+mod client;
+mod codec;
+mod difference;
+mod error;
+mod frame;
+mod link;
+mod monitor;
+mod source;
+mod sys;
+mod sysctl;
+
+pub use address::{Address, InvalidAddress, MAX_LABEL_LEN, PresentAddress, Scope};
+pub use announce::Announcer;
+pub use client::{Change, Client};
+pub use difference::{Difference, difference};
+pub use error::{Action, AddressError, AnnounceError, QueryError};
+pub use frame::{ArpForm, GRATUITOUS_ARP_LEN, UNSOLICITED_NA_LEN, gratuitous_arp, unsolicited_na};
+pub use link::Link;
+pub use monitor::{Event, Monitor};
+pub use netlink::{MonitorError, Progress};
+pub use source::{link_local_ipv6, primary_ipv4};
+pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
