@@ -1,0 +1,115 @@
+use core::net::{IpAddr, Ipv6Addr};
+
+use vrrp_proto::{AddressFamily, Header, Ipv4Packet, PacketError};
+
+use crate::{Discard, PathId};
+
+/// One received datagram, as it came from a raw socket, on one path.
+///
+/// Nothing in it has been checked: that is what [`handle_datagram`](crate::VirtualRouter::handle_datagram)
+/// does, in one order and with one counter for each cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    path: PathId,
+    source: IpAddr,
+    destination: IpAddr,
+    hop_limit: Option<u8>,
+    message: Result<&'a [u8], PacketError>,
+    vrid: Option<u8>,
+}
+
+impl<'a> Datagram<'a> {
+    /// An IPv4 packet with its header, which a raw socket always delivers.
+    ///
+    /// # Errors
+    /// [`Discard::Packet`] if the header does not hold together; there is no virtual router to charge it to.
+    pub fn ipv4(path: PathId, packet: &'a [u8]) -> Result<Self, Discard> {
+        let packet = Ipv4Packet::parse(packet)?;
+        let message = packet.message();
+        // Behind an authentication header, which has 24 octets, stands the same message (RFC 2338 §5.3.6).
+        let vrid_at = if message == Err(PacketError::AuthenticationHeader) { 25 } else { 1 };
+        Ok(Self {
+            path,
+            source: packet.source().into(),
+            destination: packet.destination().into(),
+            hop_limit: Some(packet.ttl()),
+            message,
+            vrid: packet.payload().get(vrid_at).copied(),
+        })
+    }
+
+    /// The payload of an IPv6 packet of next header 112, and what the control data told about its header.
+    ///
+    /// `hop_limit` is `None` if the socket did not tell; that is good enough for unicast only. The
+    /// socket option `IPV6_CHECKSUM` should be off: the kernel would drop bad checksums uncounted.
+    #[must_use]
+    pub fn ipv6(
+        path: PathId,
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        hop_limit: Option<u8>,
+        message: &'a [u8],
+    ) -> Self {
+        Self {
+            path,
+            source: source.into(),
+            destination: destination.into(),
+            hop_limit,
+            message: Ok(message),
+            vrid: message.get(1).copied(),
+        }
+    }
+
+    /// The same datagram on another path.
+    #[must_use]
+    pub const fn on_path(mut self, path: PathId) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// The path it came in on.
+    #[must_use]
+    pub const fn path(&self) -> PathId {
+        self.path
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// To whom it was sent.
+    #[must_use]
+    pub const fn destination(&self) -> IpAddr {
+        self.destination
+    }
+
+    /// Its TTL or hop limit on arrival.
+    #[must_use]
+    pub const fn hop_limit(&self) -> Option<u8> {
+        self.hop_limit
+    }
+
+    /// Its address family.
+    #[must_use]
+    pub const fn family(&self) -> AddressFamily {
+        AddressFamily::of(&self.source)
+    }
+
+    /// The octet where an advertisement names its virtual router, unverified; `None` if it is too short for one.
+    #[must_use]
+    pub const fn vrid(&self) -> Option<u8> {
+        self.vrid
+    }
+
+    /// The header of the message, unverified.
+    pub(crate) fn header(&self) -> Result<Header, Discard> {
+        Ok(Header::parse(self.message?)?)
+    }
+
+    /// The VRRP message.
+    pub(crate) const fn message(&self) -> Result<&'a [u8], PacketError> {
+        self.message
+    }
+}

@@ -1,0 +1,108 @@
+//! Outputs to bytes, and where to send them.
+
+use core::net::IpAddr;
+
+use vrrp_proto::{
+    EmitError, Interval, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, Message, MessageError,
+    PseudoHeader,
+};
+
+use crate::{PathId, PathMode, Send, VirtualRouter};
+
+/// Octets of the longest datagram [`VirtualRouter::encode`] makes: a buffer of this size is always enough.
+pub const MAX_DATAGRAM_LEN: usize = if MAX_IPV4_PACKET_LEN > MAX_IPV6_MESSAGE_LEN {
+    MAX_IPV4_PACKET_LEN
+} else {
+    MAX_IPV6_MESSAGE_LEN
+};
+
+impl VirtualRouter {
+    /// The bytes of an advertisement for one destination of one path, at the front of `buffer`.
+    ///
+    /// IPv4: the whole packet, for a socket with `IP_HDRINCL`. IPv6: the VRRP message with its
+    /// checksum; the socket has to set the hop limit 255 (RFC 9568 §5.1.2.3). The same output gives the same bytes,
+    /// however often it is encoded.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the path is unknown or has no source address, or the buffer is too small.
+    pub fn encode<'b>(
+        &self,
+        send: &Send,
+        path: PathId,
+        destination: IpAddr,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], EncodeError> {
+        let known = self.paths.get(path.index()).ok_or(EncodeError::UnknownPath { path })?;
+        let source = known.source.ok_or(EncodeError::NoSourceAddress { path })?;
+        let message = self.message(*send)?;
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let identification = send.identification;
+                Ok(message.emit_ipv4_packet(source, destination, identification, buffer)?)
+            }
+            (source, destination) => {
+                let pseudo_header = PseudoHeader::new(source, destination)
+                    .map_err(|_| EncodeError::OtherFamily { destination })?;
+                Ok(message.emit(pseudo_header, buffer)?)
+            }
+        }
+    }
+
+    /// To whom a path leads: the group, or every peer. Empty for an unknown path.
+    pub fn destinations(&self, path: PathId) -> impl Iterator<Item = IpAddr> {
+        let (group, peers) = match self.config.paths.get(path.index()).map(|path| &path.mode) {
+            Some(PathMode::Multicast) => (Some(self.config.family.multicast_group()), None),
+            Some(PathMode::Unicast { peers }) => (None, Some(peers.as_slice())),
+            None => (None, None),
+        };
+        group.into_iter().chain(peers.unwrap_or_default().iter().copied())
+    }
+
+    /// The paths an advertisement goes out on: all of them.
+    pub fn paths(&self) -> impl Iterator<Item = PathId> {
+        (0..=u8::MAX).take(self.paths.len()).map(PathId::new)
+    }
+
+    fn message(&self, send: Send) -> Result<Message<'_>, MessageError> {
+        let config = &self.config;
+        let addresses = &config.virtual_addresses;
+        match self.interval {
+            Interval::Seconds(interval) => {
+                Message::v2(config.vrid, send.priority, interval, config.authentication, addresses)
+            }
+            Interval::Centiseconds(interval) => {
+                Message::v3(config.vrid, send.priority, interval, config.checksum.sent(), addresses)
+            }
+        }
+    }
+}
+
+/// Why an advertisement could not be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The path is not configured.
+    #[error("path {} is not configured", path.get())]
+    UnknownPath {
+        /// The path.
+        path: PathId,
+    },
+    /// The path has no address to send from.
+    #[error("path {} has no source address", path.get())]
+    NoSourceAddress {
+        /// The path.
+        path: PathId,
+    },
+    /// The destination is of the other address family.
+    #[error("{destination} is of the other address family")]
+    OtherFamily {
+        /// The destination.
+        destination: IpAddr,
+    },
+    /// The configuration does not fit into an advertisement; one that was accepted does.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The buffer is too small; [`MAX_DATAGRAM_LEN`] octets are always enough.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}

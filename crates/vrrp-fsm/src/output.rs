@@ -1,0 +1,214 @@
+use core::{fmt, net::IpAddr, num::NonZeroU16, time::Duration};
+
+use vrrp_proto::Priority;
+
+use crate::{Reason, State};
+
+/// Something the caller has to do or may want to know, in the order in which it has to happen.
+///
+/// Exhaustive on purpose: a caller that does not know a new effect must not compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "an output that is not carried out leaves the machine and the host at odds"]
+#[expect(clippy::exhaustive_enums, reason = "a caller has to handle every effect")]
+pub enum Output {
+    /// Transmit one advertisement to every destination of every path, then report each path's
+    /// result by [`handle_send`](crate::VirtualRouter::handle_send).
+    Send(Send),
+    /// Make the virtual addresses present and announced, or absent, then report by
+    /// [`handle_effect`](crate::VirtualRouter::handle_effect).
+    ///
+    /// Level-triggered: work on an older id stops, its result no longer matters. What is already there,
+    /// or already gone, is a success.
+    SetAddresses {
+        /// What to reach.
+        wanted: Wanted,
+        /// What the result refers to.
+        id: EffectId,
+    },
+    /// Announce the virtual addresses again: gratuitous ARP (RFC 9568 §8.1.2) or unsolicited
+    /// neighbour advertisements (§8.2.2). No result is expected.
+    Announce,
+    /// The state that counts for users of the addresses has changed.
+    ///
+    /// `to: Master` follows the installation of the addresses, `to: Initialize` their removal, and `to: Backup` precedes it.
+    StateChanged {
+        /// The state before.
+        from: State,
+        /// The state from now on.
+        to: State,
+        /// What caused it.
+        reason: Reason,
+        /// Which mastership of this machine it is about, see [`VirtualRouter::term`](crate::VirtualRouter::term).
+        term: u64,
+    },
+    /// Another router advertised as Master while we were, with less right to it.
+    Contended {
+        /// Our source address.
+        winner: IpAddr,
+        /// The other router's source address.
+        loser: IpAddr,
+        /// From its first losing advertisement to the last.
+        duration: Duration,
+        /// Whether it goes on: the loser may not hear us. Then a report comes every master-down interval.
+        ongoing: bool,
+    },
+}
+
+/// One advertisement of ours; [`VirtualRouter::encode`](crate::VirtualRouter::encode) makes its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Send {
+    /// Our priority in it; 0 when we leave (RFC 9568 §6.4.3).
+    pub priority: Priority,
+    /// The IPv4 identification of its packets, so that encoding twice gives the same bytes.
+    pub identification: NonZeroU16,
+}
+
+/// Whether the virtual addresses are to be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "addresses move together: all or none")]
+pub enum Wanted {
+    /// All of them, announced.
+    All,
+    /// None of them.
+    None,
+}
+
+/// Ties the result of [`Output::SetAddresses`] to its request. Later requests have greater ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EffectId(u64);
+
+impl EffectId {
+    pub(crate) const fn first() -> Self {
+        Self(0)
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for EffectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The addresses could not all be installed, or removed. The machine decides what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, thiserror::Error)]
+#[error("the virtual addresses are not as wanted")]
+#[expect(clippy::exhaustive_structs, reason = "the caller makes it")]
+pub struct EffectFailed;
+
+/// An advertisement could not be sent on a path. The machine decides what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, thiserror::Error)]
+#[error("the advertisement was not sent")]
+#[expect(clippy::exhaustive_structs, reason = "the caller makes it")]
+pub struct SendFailed;
+
+/// How many outputs can wait. One input makes at most six.
+pub(crate) const CAPACITY: usize = 16;
+
+/// The outputs that wait for the caller, oldest first, in a fixed ring.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outputs {
+    ring: [Option<Output>; CAPACITY],
+    first: usize,
+    len: usize,
+}
+
+impl Outputs {
+    /// Appends an output. Returns false if an older one had to make room, which only happens to a
+    /// caller that does not drain: the wish for addresses is superseded by the newer one, and for
+    /// the rest the latest counts most.
+    pub(crate) fn push(&mut self, output: Output) -> bool {
+        let room = self.len < CAPACITY;
+        if !room {
+            self.make_room();
+        }
+        if let Some(slot) = self.ring.get_mut((self.first + self.len) % CAPACITY) {
+            *slot = Some(output);
+            self.len += 1;
+        }
+        room
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Output> {
+        let output = self.ring.get_mut(self.first).and_then(Option::take)?;
+        self.first = (self.first + 1) % CAPACITY;
+        self.len -= 1;
+        Some(output)
+    }
+
+    /// Drops the oldest output that a later one replaces: everything but the last `SetAddresses`.
+    fn make_room(&mut self) {
+        let mut kept = Self::default();
+        let mut dropped = false;
+        let last_wish =
+            self.iter().rposition(|output| matches!(output, Output::SetAddresses { .. }));
+        for (index, output) in self.iter().enumerate() {
+            if dropped || Some(index) == last_wish {
+                if let Some(slot) = kept.ring.get_mut(kept.len) {
+                    *slot = Some(*output);
+                    kept.len += 1;
+                }
+            } else {
+                dropped = true;
+            }
+        }
+        *self = kept;
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &Output> + ExactSizeIterator {
+        (0..self.len).map(|offset| {
+            self.ring
+                .get((self.first + offset) % CAPACITY)
+                .and_then(Option::as_ref)
+                .unwrap_or(&Output::Announce)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(number: u64) -> Output {
+        Output::SetAddresses { wanted: Wanted::All, id: EffectId(number) }
+    }
+
+    #[test]
+    fn outputs_come_in_order() {
+        let mut outputs = Outputs::default();
+        for round in 0..40 {
+            assert!(outputs.push(wish(round)));
+            assert!(outputs.push(Output::Announce));
+            assert_eq!(outputs.pop(), Some(wish(round)));
+            assert_eq!(outputs.pop(), Some(Output::Announce));
+            assert_eq!(outputs.pop(), None);
+        }
+    }
+
+    #[test]
+    fn a_full_ring_keeps_the_latest_wish_for_addresses() {
+        let mut outputs = Outputs::default();
+        assert!(outputs.push(wish(1)));
+        assert!(outputs.push(wish(2)));
+        for _ in 2..CAPACITY {
+            assert!(outputs.push(Output::Announce));
+        }
+        for _ in 0..3 * CAPACITY {
+            assert!(!outputs.push(Output::Announce));
+        }
+        let rest: Vec<Output> = core::iter::from_fn(|| outputs.pop()).collect();
+        assert_eq!(rest.len(), CAPACITY);
+        assert_eq!(rest[0], wish(2));
+        assert!(!rest.contains(&wish(1)));
+    }
+}

@@ -1,0 +1,169 @@
+//! The receive ladder: every check of RFC 9568 §7.1 and RFC 3768 §7.1, in one order.
+
+use core::net::IpAddr;
+
+use vrrp_proto::{Addresses, Advertisement, Header, PseudoHeader, Version};
+
+use crate::{
+    AddressListPolicy, ChecksumPolicy, Datagram, Discard, Heard, HopLimitPolicy, Instant, PathMode,
+    VirtualRouter, config::is_link_local_or_ipv4, state::Phase,
+};
+
+impl VirtualRouter {
+    /// Takes a datagram for an advertisement of this election, or tells the first reason why not.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_>,
+    ) -> Result<Heard, Discard> {
+        self.check_packet(datagram)?;
+        let message = datagram.message()?;
+        let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
+            .map_err(|_| Discard::Family { family: datagram.family() })?;
+        self.check_version(message)?;
+        let advertisement = Advertisement::parse(message, pseudo_header)?;
+        let notes = self.check_advertisement(&advertisement)?;
+        if matches!(self.phase, Phase::Initialize) {
+            return Err(Discard::NotRunning);
+        }
+        self.statistics.advertisements_received += 1;
+        if advertisement.priority().is_release() {
+            self.statistics.priority_zero_received += 1;
+        }
+        self.statistics.address_list_noted += u64::from(notes.address_list);
+        self.statistics.interval_noted += u64::from(notes.interval);
+        Ok(Heard {
+            source: datagram.source(),
+            priority: advertisement.priority(),
+            interval: advertisement.interval().as_duration(),
+            checksum: advertisement.checksum_form(),
+            path: datagram.path(),
+            at: now,
+        })
+    }
+
+    /// What the IP header tells.
+    fn check_packet(&self, datagram: &Datagram<'_>) -> Result<(), Discard> {
+        if datagram.family() != self.config.family {
+            return Err(Discard::Family { family: datagram.family() });
+        }
+        let (source, destination) = (datagram.source(), datagram.destination());
+        let path = self.config.paths.get(datagram.path().index());
+        let path = path.ok_or(Discard::UnknownPath { path: datagram.path() })?;
+        let least_hop_limit = match &path.mode {
+            PathMode::Multicast => {
+                if destination != self.config.family.multicast_group() {
+                    return Err(Discard::Destination { destination });
+                }
+                // RFC 9568 §5.1.1.3, §5.1.2.3: a receiver "MUST discard" what was forwarded.
+                Some(255)
+            }
+            PathMode::Unicast { .. } => {
+                if destination.is_multicast() {
+                    return Err(Discard::Destination { destination });
+                }
+                match self.config.unicast_hop_limit {
+                    HopLimitPolicy::Any => None,
+                    HopLimitPolicy::AtLeast(least) => Some(least),
+                }
+            }
+        };
+        let found = datagram.hop_limit();
+        if let Some(least) = least_hop_limit.filter(|least| found < Some(*least)) {
+            return Err(Discard::HopLimit { found, least });
+        }
+        // RFC 9568 §6.4.3 would have us answer ourselves for ever.
+        if self.paths.iter().any(|path| path.source == Some(source)) {
+            return Err(Discard::OwnSource { source_address: source });
+        }
+        match &path.mode {
+            PathMode::Unicast { peers } if !peers.contains(&source) => {
+                Err(Discard::UnknownPeer { source_address: source })
+            }
+            PathMode::Unicast { .. } | PathMode::Multicast => Ok(()),
+        }
+    }
+
+    /// Comes before the rest of the message, which the other version lays out differently.
+    fn check_version(&self, message: &[u8]) -> Result<(), Discard> {
+        let Ok(Header { version: found, .. }) = Header::parse(message) else {
+            // The parser says what is wrong.
+            return Ok(());
+        };
+        let expected = self.config.version;
+        if found == expected { Ok(()) } else { Err(Discard::Version { found, expected }) }
+    }
+
+    /// What takes the configuration to judge. Tells the differences that do not matter.
+    fn check_advertisement(&self, advertisement: &Advertisement<'_>) -> Result<Notes, Discard> {
+        let config = &self.config;
+        if let ChecksumPolicy::Strict(expected) = config.checksum
+            && !advertisement.has_checksum(expected)
+        {
+            return Err(Discard::ChecksumForm { expected });
+        }
+        if advertisement.vrid() != config.vrid {
+            return Err(Discard::Vrid { vrid: advertisement.vrid().get() });
+        }
+        // RFC 3768 §7.1: the owner discards. RFC 9568 §7.1 says so, too; its erratum 8298 has the
+        // owner process it, so that two owners do not stay Master both for ever.
+        if config.version == Version::V2 && self.priority.is_owner() {
+            return Err(Discard::Owner);
+        }
+        config.authentication.verify(advertisement)?;
+        let notes = Notes {
+            address_list: !self.lists_our_addresses(advertisement.addresses()),
+            interval: advertisement.interval() != self.interval,
+        };
+        self.check_addresses(advertisement, notes.address_list)?;
+        // RFC 3768 §7.1; version 3 learns the interval instead (RFC 9568 §6.4.2).
+        if notes.interval && config.version == Version::V2 {
+            return Err(Discard::Interval {
+                found: advertisement.interval().as_duration(),
+                expected: config.advertisement_interval,
+            });
+        }
+        Ok(notes)
+    }
+
+    fn check_addresses(
+        &self,
+        advertisement: &Advertisement<'_>,
+        differs: bool,
+    ) -> Result<(), Discard> {
+        let addresses = advertisement.addresses();
+        if let Some(address) = addresses.first() {
+            // RFC 9568 §5.2.9, erratum 8300.
+            if self.config.link_local_first && !is_link_local_or_ipv4(address) {
+                return Err(Discard::FirstNotLinkLocal { address });
+            }
+        }
+        let discard = match self.config.address_list_mismatch {
+            // RFC 3768 §7.1: dropped "unless the packet was generated by the address owner".
+            AddressListPolicy::ByVersion => {
+                self.config.version == Version::V2 && !advertisement.priority().is_owner()
+            }
+            AddressListPolicy::Count => false,
+            AddressListPolicy::Discard => true,
+        };
+        if differs && discard {
+            return Err(Discard::AddressList { count: addresses.len() });
+        }
+        Ok(())
+    }
+
+    /// Whether a list holds our addresses, in any order.
+    fn lists_our_addresses(&self, addresses: Addresses<'_>) -> bool {
+        let ours: &[IpAddr] = &self.config.virtual_addresses;
+        addresses.len() == ours.len()
+            && (addresses.iter().eq(ours.iter().copied())
+                || ours.iter().all(|own| addresses.iter().any(|listed| listed == *own)))
+    }
+}
+
+/// Differences that are counted and otherwise passed over (RFC 9568 §7.1).
+#[derive(Debug, Clone, Copy)]
+struct Notes {
+    address_list: bool,
+    interval: bool,
+}

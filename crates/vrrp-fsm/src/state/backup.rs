@@ -1,0 +1,152 @@
+//! RFC 9568 §6.4.2: monitoring the Master.
+
+use core::{net::IpAddr, time::Duration};
+
+use vrrp_proto::{Priority, Version};
+
+use super::{Heard, Phase};
+use crate::{Config, Instant, Reason, ReleasePolicy, State, VirtualRouter};
+
+/// What a Backup knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backup {
+    /// The `Master_Down_Timer`.
+    pub(crate) down_at: Instant,
+    /// `Master_Adver_Interval`: learned in version 3, ours in version 2.
+    pub(crate) master_adver_interval: Duration,
+    /// The Master, as recorded from its last accepted advertisement.
+    pub(crate) master: Option<Heard>,
+    /// A Master of a lower priority, which we are about to replace.
+    pub(crate) inferior: Option<Heard>,
+    /// The Master that left with priority 0.
+    pub(crate) released: Option<IpAddr>,
+    /// Times the timer was armed again since the last accepted advertisement.
+    rearms: u8,
+}
+
+/// After so many late wakes and losses in a row the timer expires after all: whoever floods us or
+/// starves us of time must not keep a dead Master's addresses unserved.
+const MAX_REARMS: u8 = 3;
+
+impl VirtualRouter {
+    /// Enters Backup with a whole master-down interval ahead.
+    pub(crate) fn become_backup(&mut self, now: Instant, reason: Reason, master: Option<Heard>) {
+        let own = self.config.advertisement_interval;
+        let master_adver_interval =
+            master.map_or(own, |master| learned_interval(&self.config, &master));
+        self.phase = Phase::Backup(Backup {
+            down_at: now + self.master_down_interval(master_adver_interval),
+            master_adver_interval,
+            master,
+            inferior: None,
+            released: None,
+            rearms: 0,
+        });
+        self.report(State::Backup, reason);
+    }
+
+    /// A valid advertisement while Backup.
+    pub(crate) fn backup_received(&mut self, now: Instant, mut backup: Backup, heard: Heard) {
+        if heard.priority.is_release() {
+            let anyone = self.config.release_from == ReleasePolicy::Anyone;
+            if !anyone && !backup.is_master(heard.source) {
+                self.statistics.priority_zero_ignored += 1;
+                return;
+            }
+            // A duplicate must not put the timer off once more.
+            if backup.released == Some(heard.source) {
+                return;
+            }
+            backup.released = Some(heard.source);
+            backup.rearms = 0;
+            backup.down_at = now + self.skew_time(backup.master_adver_interval);
+        } else if self.preempts(heard.priority) {
+            // RFC 9568 §6.4.2 discards it and lets the timer run. Remembered only for who it is.
+            backup.inferior = Some(heard);
+            backup.released = None;
+        } else {
+            let master_adver_interval = learned_interval(&self.config, &heard);
+            backup = Backup {
+                down_at: now + self.master_down_interval(master_adver_interval),
+                master_adver_interval,
+                master: Some(heard),
+                inferior: None,
+                released: None,
+                rearms: 0,
+            };
+        }
+        self.phase = Phase::Backup(backup);
+    }
+
+    /// The `Master_Down_Timer` may have expired.
+    pub(crate) fn backup_timeout(&mut self, now: Instant, backup: Backup) {
+        let Some(late) = now.checked_duration_since(backup.down_at) else { return };
+        // Whoever wakes up so late may have slept through advertisements, too.
+        let late_wake = self.config.late_wake_rule && late > backup.master_adver_interval;
+        if !late_wake || !self.rearm(now, backup) {
+            self.become_master(now, backup.promotion_reason());
+        }
+    }
+
+    /// Received datagrams were lost: what restarts the timer may have been among them. Leaves time
+    /// for the next advertisement.
+    pub(crate) fn backup_overflow(&mut self, now: Instant, backup: Backup) {
+        let interval = backup.master_adver_interval;
+        if backup.down_at < now + interval + self.skew_time(interval) {
+            self.rearm(now, backup);
+        }
+    }
+
+    /// Waits one more master-down interval, unless that was done too often in a row.
+    fn rearm(&mut self, now: Instant, mut backup: Backup) -> bool {
+        if backup.rearms >= MAX_REARMS {
+            return false;
+        }
+        backup.rearms += 1;
+        backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
+        self.phase = Phase::Backup(backup);
+        self.statistics.late_wakes += 1;
+        true
+    }
+
+    /// The parameters of the timer have changed: shifts its deadline by the difference, but never
+    /// beyond a whole master-down interval from now.
+    pub(crate) fn backup_retimed(&mut self, now: Instant, mut backup: Backup, before: Duration) {
+        let after = self.master_down_interval(backup.master_adver_interval);
+        let shifted = backup.down_at.saturating_sub(before) + after;
+        backup.down_at = shifted.clamp(now, now + after);
+        self.phase = Phase::Backup(backup);
+    }
+
+    /// Whether a Master of this priority is to be replaced (RFC 9568 §6.1, `Preempt_Mode`).
+    ///
+    /// After a mastership that failed we only replace a silent Master: otherwise every new attempt
+    /// would disturb one that works.
+    fn preempts(&self, master: Priority) -> bool {
+        let wanted = self.config.preempt_mode && !self.recovery.is_unproven();
+        (wanted || self.priority.is_owner()) && master < self.priority
+    }
+}
+
+impl Backup {
+    /// Whether `source` is the Master as far as we know.
+    fn is_master(&self, source: IpAddr) -> bool {
+        self.inferior.or(self.master).is_some_and(|master| master.source == source)
+    }
+
+    fn promotion_reason(&self) -> Reason {
+        match (self.released, self.inferior) {
+            (Some(source), _) => Reason::MasterReleased { source },
+            (None, Some(Heard { source, priority, .. })) => Reason::Preempted { source, priority },
+            (None, None) => Reason::MasterSilent,
+        }
+    }
+}
+
+/// RFC 9568 §6.4.2 learns the Master's interval; in RFC 3768 §6.1 all routers have the same.
+fn learned_interval(config: &Config, heard: &Heard) -> Duration {
+    match config.version {
+        Version::V2 => config.advertisement_interval,
+        Version::V3 => heard.interval,
+    }
+}

@@ -1,0 +1,203 @@
+//! RFC 9568 §6.4.3: answering for the virtual addresses.
+
+use core::{num::NonZeroU16, time::Duration};
+
+use vrrp_proto::Priority;
+
+use super::{Heard, Phase, initialize::Farewell};
+use crate::{
+    Fault, Instant, Output, Reason, Send, SendFailurePolicy, VirtualRouter, Wanted,
+    contention::Contention, timers,
+};
+
+/// What a Master knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Master {
+    /// The `Adver_Timer`.
+    pub(crate) adver_at: Instant,
+    /// When an advertisement was last answered at once.
+    answered_at: Option<Instant>,
+    /// Whether the timer was brought forward for an answer.
+    answer_due: bool,
+    /// Why we became Master.
+    pub(crate) reason: Reason,
+    /// When we became Master.
+    pub(crate) since: Instant,
+    /// Another router that advertises as Master, with less right to it.
+    pub(crate) contention: Option<Contention>,
+    /// After `CannotAdvertise`: the addresses wait until an advertisement has gone out.
+    pub(crate) awaits_send: bool,
+}
+
+/// Answers are at least so far apart: two routers with the same source address and priority would
+/// otherwise answer each other as fast as the network allows.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The best priority of a router that is not the owner.
+const BEST_BACKUP: Priority = Priority::new(254);
+
+impl VirtualRouter {
+    /// Advertises, wishes for the addresses and arms the `Adver_Timer`, in the order of RFC 9568
+    /// §6.4.1 and §6.4.2.
+    pub(crate) fn become_master(&mut self, now: Instant, reason: Reason) {
+        self.term += 1;
+        self.statistics.master_transitions += 1;
+        for path in &mut self.paths {
+            path.sent_at = now;
+            path.failing = false;
+        }
+        let awaits_send = self.recovery.is_sending_unproven();
+        self.phase = Phase::Master(Master {
+            adver_at: now + self.config.advertisement_interval,
+            answered_at: None,
+            answer_due: false,
+            reason,
+            since: now,
+            contention: None,
+            awaits_send,
+        });
+        self.push_send(self.priority);
+        if !awaits_send {
+            self.set_addresses(now, Wanted::All);
+        }
+    }
+
+    /// A valid advertisement while Master.
+    pub(crate) fn master_received(&mut self, now: Instant, master: Master, heard: Heard) {
+        if heard.priority.is_release() {
+            // RFC 9568 §6.4.3: "Send an ADVERTISEMENT".
+            self.answer(now, master);
+        } else if self.is_beaten_by(&heard) {
+            let Heard { source, priority, .. } = heard;
+            self.step_down(now, Farewell::Silent);
+            self.become_backup(now, Reason::BetterAdvertisement { source, priority }, Some(heard));
+        } else {
+            self.statistics.losing_received += 1;
+            // RFC 9568 §6.4.3 answers at once, to end a phase with two Masters; RFC 3768 §6.4.3
+            // discards.
+            if self.config.immediate_answer {
+                self.answer(now, master);
+            }
+            self.contended(now, &heard);
+        }
+    }
+
+    /// The `Adver_Timer` may have expired, or a Master's other deadlines.
+    pub(crate) fn master_timeout(&mut self, now: Instant, mut master: Master) {
+        if self.unheard_at().is_some_and(|at| now >= at) {
+            self.fail(now, Fault::CannotAdvertise);
+            return;
+        }
+        if let Some(late) = now.checked_duration_since(master.adver_at) {
+            if master.answer_due {
+                master.answered_at = Some(now);
+                master.answer_due = false;
+            }
+            let interval = self.config.advertisement_interval;
+            // From the deadline, so that small delays do not add up.
+            let from = if late < interval { master.adver_at } else { now };
+            master.adver_at = from + interval;
+            self.phase = Phase::Master(master);
+            self.push_send(self.priority);
+        }
+        self.contention_timeout(now);
+    }
+
+    /// Yields if we were away for so long that another router may have become Master meanwhile.
+    ///
+    /// The best possible Backup expires so long after our last advertisement, of which our timer
+    /// takes one interval.
+    pub(crate) fn yield_after_late_wake(&mut self, now: Instant) {
+        let Phase::Master(Master { adver_at, .. }) = self.phase else { return };
+        if !self.config.late_wake_rule {
+            return;
+        }
+        let interval = self.config.advertisement_interval;
+        let skew = timers::skew_time(self.config.version, BEST_BACKUP, interval);
+        let missable = u32::from(self.config.missed_advertisements.saturating_sub(1));
+        let late = now.saturating_duration_since(adver_at);
+        if late > interval * missable + skew {
+            self.statistics.late_wakes += 1;
+            self.step_down(now, Farewell::Silent);
+            self.become_backup(now, Reason::LateWake { late }, None);
+        }
+    }
+
+    /// Gives the addresses up. The caller enters the next state.
+    pub(crate) fn step_down(&mut self, now: Instant, farewell: Farewell) {
+        if farewell == Farewell::PriorityZero {
+            self.push_send(Priority::RELEASE);
+        }
+        if self.effects.wanted() == Wanted::All {
+            self.set_addresses(now, Wanted::None);
+        }
+    }
+
+    /// An advertisement has gone out on a path, or not.
+    pub(crate) fn master_sent(&mut self, now: Instant, mut master: Master, success: bool) {
+        if !master.awaits_send {
+            return;
+        }
+        if success {
+            master.awaits_send = false;
+            self.phase = Phase::Master(master);
+            self.recovery.sending_works();
+            self.set_addresses(now, Wanted::All);
+        } else if self.paths.iter().all(|path| path.failing || path.source.is_none()) {
+            self.fail(now, Fault::CannotAdvertise);
+        }
+    }
+
+    /// When a Master that cannot send on any path gives up: the others have then missed it for a
+    /// master-down interval.
+    pub(crate) fn unheard_at(&self) -> Option<Instant> {
+        if self.config.send_failure == SendFailurePolicy::Keep {
+            return None;
+        }
+        let mut last_sent = None;
+        for path in self.paths.iter().filter(|path| path.source.is_some()) {
+            if !path.failing {
+                return None;
+            }
+            last_sent = last_sent.max(Some(path.sent_at));
+        }
+        Some(last_sent? + self.master_down_interval(self.config.advertisement_interval))
+    }
+
+    /// Sends the next advertisement now, because what it says has changed.
+    pub(crate) fn advertise_now(&mut self, now: Instant) {
+        if let Phase::Master(master) = &mut self.phase {
+            master.adver_at = now + self.config.advertisement_interval;
+            self.push_send(self.priority);
+        }
+    }
+
+    /// RFC 9568 §6.4.3: by a greater priority, or by the same from a greater address.
+    fn is_beaten_by(&self, heard: &Heard) -> bool {
+        (heard.priority, Some(heard.source)) > (self.priority, self.source(heard.path))
+    }
+
+    /// Advertises at once, or as soon as answers are far enough apart.
+    fn answer(&mut self, now: Instant, mut master: Master) {
+        let earliest = master.answered_at.map_or(now, |at| at + ANSWER_INTERVAL);
+        if now < earliest {
+            master.answer_due = true;
+            master.adver_at = master.adver_at.min(earliest);
+        } else {
+            master.answered_at = Some(now);
+            master.adver_at = now + self.config.advertisement_interval;
+            self.push_send(self.priority);
+        }
+        self.phase = Phase::Master(master);
+    }
+
+    fn push_send(&mut self, priority: Priority) {
+        self.statistics.advertisements_sent += 1;
+        if priority.is_release() {
+            self.statistics.priority_zero_sent += 1;
+        }
+        let identification = self.identification;
+        self.identification = identification.checked_add(1).unwrap_or(NonZeroU16::MIN);
+        self.push(Output::Send(Send { priority, identification }));
+    }
+}

@@ -1,0 +1,91 @@
+use core::{
+    fmt,
+    ops::{Add, AddAssign},
+    time::Duration,
+};
+
+/// A moment of a monotonic clock, in nanoseconds since an epoch of the caller's choice (64 bits: 584 years).
+///
+/// The machine never reads a clock: every input carries its moment. On Linux `CLOCK_MONOTONIC` is
+/// the right source, because steps of the wall clock must not move a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The epoch.
+    pub const ZERO: Self = Self(0);
+
+    /// The moment `nanos` nanoseconds after the epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this moment; `None` if `earlier` is later.
+    #[must_use]
+    pub const fn checked_duration_since(self, earlier: Self) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(nanos) => Some(Duration::from_nanos(nanos)),
+            None => None,
+        }
+    }
+
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    #[must_use]
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `duration` before this one, not before the epoch.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+/// Saturates at the end of the 64-bit range.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09} s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_saturate_instead_of_wrapping() {
+        let early = Instant::from_nanos(5);
+        let late = Instant::from_nanos(8);
+        assert_eq!(late.checked_duration_since(early), Some(Duration::from_nanos(3)));
+        assert_eq!(early.checked_duration_since(late), None);
+        assert_eq!(early.saturating_duration_since(late), Duration::ZERO);
+        assert_eq!(early.saturating_sub(Duration::from_secs(1)), Instant::ZERO);
+        assert_eq!(late + Duration::MAX, Instant::from_nanos(u64::MAX));
+    }
+}

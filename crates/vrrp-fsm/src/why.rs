@@ -1,0 +1,177 @@
+use core::{fmt, net::IpAddr, time::Duration};
+
+use vrrp_proto::Priority;
+
+use crate::{
+    Faults, Heard, Instant, Reason, VirtualRouter,
+    state::{Backup, Master, Phase},
+};
+
+/// Why a virtual router is in the state it is in: the answer to "why is this node not Master?".
+///
+/// `Display` gives one sentence for an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Initialize: it was not started, or shut down (RFC 9568 §6.4.1).
+    NotCandidate,
+    /// Initialize: something stands against taking part.
+    Faulty {
+        /// What.
+        faults: Faults,
+        /// For faults of the machine's own finding: when it tries again.
+        retry_in: Option<Duration>,
+    },
+    /// Initialize: the addresses are being removed before anything else.
+    Releasing {
+        /// How often that failed.
+        failures: u32,
+    },
+    /// Backup: nobody has advertised yet, and the time to wait is not over (RFC 9568 §6.4.1).
+    Listening {
+        /// Time until it becomes Master.
+        remaining: Duration,
+    },
+    /// Backup: another router is Master, by right or because this one does not preempt.
+    Subordinate {
+        /// The Master's source address.
+        master: IpAddr,
+        /// The Master's priority.
+        priority: Priority,
+        /// Ours.
+        own_priority: Priority,
+        /// Age of its last advertisement.
+        age: Duration,
+        /// Time until it counts as dead.
+        remaining: Duration,
+    },
+    /// Backup: the Master has a lower priority and is about to be replaced (RFC 9568 §6.4.2).
+    Preempting {
+        /// The Master's source address.
+        master: IpAddr,
+        /// The Master's priority.
+        priority: Priority,
+        /// Time until it is replaced.
+        remaining: Duration,
+    },
+    /// Backup: the Master has left with priority 0 (RFC 9568 §6.4.2).
+    MasterLeft {
+        /// The former Master's source address.
+        master: IpAddr,
+        /// Time until it is replaced.
+        remaining: Duration,
+    },
+    /// Master, but an advertisement has to go out first, because earlier ones did not.
+    ProvingToSend,
+    /// Master, but the addresses are not installed yet.
+    Installing {
+        /// Why it became Master.
+        reason: Reason,
+        /// How often installing failed.
+        failures: u32,
+    },
+    /// Master.
+    Serving {
+        /// Why it became Master.
+        reason: Reason,
+        /// For how long it is.
+        age: Duration,
+        /// Another router that advertises as Master as well, with less right to it.
+        contender: Option<IpAddr>,
+    },
+}
+
+impl VirtualRouter {
+    /// Why the router is in its present state.
+    #[must_use]
+    pub fn why(&self, now: Instant) -> Why {
+        match &self.phase {
+            Phase::Initialize => self.why_initialize(now),
+            Phase::Backup(backup) => self.why_backup(now, backup),
+            Phase::Master(master) => self.why_master(now, master),
+        }
+    }
+
+    fn why_initialize(&self, now: Instant) -> Why {
+        if !self.effects.is_done() {
+            Why::Releasing { failures: self.effects.failures() }
+        } else if !self.candidate {
+            Why::NotCandidate
+        } else {
+            let retry_in = self.recovery.at().map(|at| at.saturating_duration_since(now));
+            Why::Faulty { faults: self.faults, retry_in }
+        }
+    }
+
+    fn why_backup(&self, now: Instant, backup: &Backup) -> Why {
+        let remaining = backup.down_at.saturating_duration_since(now);
+        match (backup.released, backup.inferior, backup.master) {
+            (Some(master), _, _) => Why::MasterLeft { master, remaining },
+            (None, Some(Heard { source, priority, .. }), _) => {
+                Why::Preempting { master: source, priority, remaining }
+            }
+            (None, None, Some(Heard { source, priority, at, .. })) => Why::Subordinate {
+                master: source,
+                priority,
+                own_priority: self.priority,
+                age: now.saturating_duration_since(at),
+                remaining,
+            },
+            (None, None, None) => Why::Listening { remaining },
+        }
+    }
+
+    fn why_master(&self, now: Instant, master: &Master) -> Why {
+        let reason = master.reason;
+        if master.awaits_send {
+            Why::ProvingToSend
+        } else if !self.effects.is_done() {
+            Why::Installing { reason, failures: self.effects.failures() }
+        } else {
+            let age = now.saturating_duration_since(master.since);
+            let contender = master.contention.map(|contention| contention.loser);
+            Why::Serving { reason, age, contender }
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCandidate => f.write_str("not started"),
+            Self::Faulty { faults, retry_in: None } => write!(f, "{faults}"),
+            Self::Faulty { faults, retry_in: Some(retry_in) } => {
+                write!(f, "{faults}; tries again in {retry_in:?}")
+            }
+            Self::Releasing { failures } => {
+                write!(f, "removing the virtual addresses ({failures} failures so far)")
+            }
+            Self::Listening { remaining } => {
+                write!(f, "no master heard yet, waits another {remaining:?}")
+            }
+            Self::Subordinate { master, priority, own_priority, age, remaining } => write!(
+                f,
+                "{master} is master with priority {priority} (ours is {own_priority}), last heard \
+                 {age:?} ago, counts as dead in {remaining:?}"
+            ),
+            Self::Preempting { master, priority, remaining } => {
+                write!(f, "replaces {master}, which has only priority {priority}, in {remaining:?}")
+            }
+            Self::MasterLeft { master, remaining } => {
+                write!(f, "{master} has left, replaces it in {remaining:?}")
+            }
+            Self::ProvingToSend => {
+                f.write_str("waits until an advertisement can be sent, before installing addresses")
+            }
+            Self::Installing { reason, failures } => {
+                write!(f, "{reason}; installing the virtual addresses ({failures} failures so far)")
+            }
+            Self::Serving { reason, age, contender: None } => {
+                write!(f, "master for {age:?}: {reason}")
+            }
+            Self::Serving { reason, age, contender: Some(contender) } => {
+                write!(f, "master for {age:?}: {reason}; {contender} advertises as master as well")
+            }
+        }
+    }
+}

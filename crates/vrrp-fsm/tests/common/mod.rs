@@ -1,0 +1,212 @@
+//! A host for one virtual router: carries out its outputs in an instant and remembers them.
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
+
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
+
+use vrrp_fsm::{
+    Config, Datagram, Discard, EffectFailed, EffectId, Instant, MAX_DATAGRAM_LEN, Output, PathId,
+    SendFailed, State, VirtualRouter, Wanted,
+    vrrp_proto::{AddressFamily, Priority, Vrid},
+};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const SEED: u64 = 42;
+
+pub fn at(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+pub fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// VRRPv3, IPv4, VRID 51, 192.0.2.1, 1 s.
+pub fn config(priority: u8) -> Config {
+    Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv4)
+        .priority(Priority::new(priority))
+        .virtual_addresses(vec![address("192.0.2.1")])
+}
+
+/// The same with IPv6 and fe80::1.
+pub fn config_v6(priority: u8) -> Config {
+    Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv6)
+        .priority(Priority::new(priority))
+        .virtual_addresses(vec![address("fe80::1")])
+}
+
+/// One packet on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub hop_limit: u8,
+    pub bytes: Vec<u8>,
+}
+
+impl Packet {
+    pub fn datagram(&self) -> Datagram<'_> {
+        match (self.source, self.destination) {
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Datagram::ipv6(
+                PathId::FIRST,
+                source,
+                destination,
+                Some(self.hop_limit),
+                &self.bytes,
+            ),
+            _ => Datagram::ipv4(PathId::FIRST, &self.bytes).unwrap(),
+        }
+    }
+}
+
+/// Decides what becomes of effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effects {
+    Succeed,
+    Fail,
+    /// No answer: the test gives it.
+    Wait,
+}
+
+#[derive(Debug)]
+pub struct Host {
+    pub router: VirtualRouter,
+    pub source: IpAddr,
+    /// Every output, in order.
+    pub log: Vec<Output>,
+    /// Packets that were sent and not taken yet.
+    pub wire: VecDeque<Packet>,
+    pub effects: Effects,
+    pub sending: Result<(), SendFailed>,
+    /// Whether the addresses are installed.
+    pub installed: bool,
+    pub pending: Option<(EffectId, Wanted)>,
+}
+
+impl Host {
+    /// A router with a source address that is not started yet.
+    pub fn new(config: Config, source: &str) -> Self {
+        let source = address(source);
+        let mut router = VirtualRouter::new(config, SEED).unwrap();
+        router.handle_source_address(Instant::ZERO, PathId::FIRST, Some(source));
+        Self {
+            router,
+            source,
+            log: Vec::new(),
+            wire: VecDeque::new(),
+            effects: Effects::Succeed,
+            sending: Ok(()),
+            installed: false,
+            pending: None,
+        }
+    }
+
+    /// The same, started.
+    pub fn started(config: Config, source: &str) -> Self {
+        let mut host = Self::new(config, source);
+        host.router.handle_startup(Instant::ZERO);
+        host.carry_out(Instant::ZERO);
+        host
+    }
+
+    /// The same, and Master out of silence. Its log starts behind that.
+    pub fn master(config: Config, source: &str) -> (Self, Instant) {
+        let mut host = Self::started(config, source);
+        let mut now = Instant::ZERO;
+        while host.router.state() != State::Master {
+            now = host.step().unwrap();
+        }
+        host.log.clear();
+        host.wire.clear();
+        (host, now)
+    }
+
+    /// Carries out the outputs.
+    pub fn carry_out(&mut self, now: Instant) {
+        while let Some(output) = self.router.poll_output() {
+            self.log.push(output);
+            match output {
+                Output::Send(send) => {
+                    let mut buffer = [0; MAX_DATAGRAM_LEN];
+                    for path in self.router.paths().collect::<Vec<_>>() {
+                        let destinations: Vec<_> = self.router.destinations(path).collect();
+                        for destination in destinations {
+                            let bytes = self.router.encode(&send, path, destination, &mut buffer);
+                            let packet = Packet {
+                                source: self.router.source(path).unwrap(),
+                                destination,
+                                hop_limit: 255,
+                                bytes: bytes.unwrap().to_vec(),
+                            };
+                            if self.sending.is_ok() {
+                                self.wire.push_back(packet);
+                            }
+                        }
+                        self.router.handle_send(now, path, self.sending);
+                    }
+                }
+                Output::SetAddresses { wanted, id } => match self.effects {
+                    Effects::Succeed => {
+                        self.installed = wanted == Wanted::All;
+                        self.router.handle_effect(now, id, Ok(()));
+                    }
+                    Effects::Fail => self.router.handle_effect(now, id, Err(EffectFailed)),
+                    Effects::Wait => self.pending = Some((id, wanted)),
+                },
+                Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+            }
+        }
+    }
+
+    /// Answers the effect that waits.
+    pub fn answer(&mut self, now: Instant, result: Result<(), EffectFailed>) {
+        let (id, wanted) = self.pending.take().expect("an effect that waits");
+        if result.is_ok() {
+            self.installed = wanted == Wanted::All;
+        }
+        self.router.handle_effect(now, id, result);
+        self.carry_out(now);
+    }
+
+    pub fn timeout(&mut self, now: Instant) {
+        self.router.handle_timeout(now);
+        self.carry_out(now);
+    }
+
+    /// Goes to the next deadline, if there is one, and serves it.
+    pub fn step(&mut self) -> Option<Instant> {
+        let now = self.router.poll_timeout()?;
+        self.timeout(now);
+        Some(now)
+    }
+
+    /// Serves every deadline up to and including `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.router.poll_timeout().is_some_and(|at| at <= until) {
+            self.step();
+        }
+    }
+
+    pub fn receive(&mut self, now: Instant, packet: &Packet) -> Result<(), Discard> {
+        let result = self.router.handle_datagram(now, packet.datagram());
+        self.carry_out(now);
+        result
+    }
+
+    /// Takes the outputs so far.
+    pub fn take_log(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.log)
+    }
+}
+
+/// An advertisement as another router with this configuration sends it.
+pub fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
+    let source_address = source;
+    let mut host = Host::new(config.priority(Priority::OWNER), source_address);
+    host.router.handle_startup(Instant::ZERO);
+    let Some(Output::Send(mut send)) = host.router.poll_output() else { panic!("no Send") };
+    send.priority = Priority::new(priority);
+    let destination = host.router.destinations(PathId::FIRST).next().unwrap();
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+    let bytes = host.router.encode(&send, PathId::FIRST, destination, &mut buffer).unwrap();
+    Packet { source: host.source, destination, hop_limit: 255, bytes: bytes.to_vec() }
+}
