@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+//! What a process configured in the kernel, listed in a locked file, so that its successor can clean up.
+//!
+//! A process that adds an IP address, a load balancer's service or a sysctl should take it away again when it ends. When
+//! it is killed (`kill -9`, the OOM killer) it cannot; when it is started again it must know what is its own and what an
+//! administrator put there. A journal is that knowledge: write-ahead, bounded, a few microseconds an entry.
 //!
 //! # Mental model
 //!
@@ -12,6 +16,29 @@
 //! - While a journal is open its file is locked: a second process with the same path gets [`JournalError::Held`], which
 //!   names the holder's process id. The kernel drops the lock when the holder dies, however it dies.
 //! - [`Journal::close`] removes the file when nothing is listed any more.
+//!
+//! # Example
+//!
+//! ```
+//! use journal::Journal;
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("eth0.journal"); // in earnest: /run/NAME/eth0.journal
+//!
+//! let (mut journal, leftovers) = Journal::open(&path)?;
+//! assert!(leftovers.is_empty());
+//! journal.record("eth0 192.0.2.100/24")?; // ... then add the address
+//! drop(journal); // the process dies
+//!
+//! let (mut journal, leftovers) = Journal::open(&path)?;
+//! for entry in leftovers {
+//!     assert_eq!(entry, "eth0 192.0.2.100/24"); // remove the address, and only then
+//!     journal.forget(&entry)?;
+//! }
+//! journal.close()?;
+//! assert!(!path.exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # File format
 //!
@@ -38,7 +65,13 @@
 //! - **Bounds.** An entry has 1 to [`MAX_ENTRY_LEN`] bytes and no control characters; all entries together at most
 //!   [`MAX_LISTED_LEN`] bytes. A file beyond these, or with a line that is none of the above, is an error that names the file and
 //!   the line: what it lists is acted upon with privileges, so it is not guessed at either.
+//!
+//! # What it does not do
+//!
+//! It does not know what the entries mean and undoes nothing itself.
+
 #![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
 
 mod error;
 mod format;
@@ -47,3 +80,8 @@ mod journal;
 pub use error::{Defect, JournalError};
 pub use format::{MAX_ENTRY_LEN, MAX_LISTED_LEN};
 pub use journal::Journal;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -292,6 +292,9 @@ pub enum InvalidAddress {
 }
 
 /// An address that the kernel has.
+///
+/// Compare by [`Address::key`]: the kernel gives an IPv4 address without a label the interface's name as its label, keeps a router's
+/// lifetimes, and older kernels forget the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "the kernel's flags, one by one")]
 #[non_exhaustive]

@@ -82,3 +82,8 @@ pub use monitor::{Event, Monitor};
 pub use netlink::{MonitorError, Progress};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,12 @@
+//! Against the running kernel, in network namespaces of their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed test should stop at once"
+)]
+
+mod addresses;
+mod announcements;
+mod events;
+mod outside;
+mod sysctls;
