@@ -1,0 +1,66 @@
+//! What a configuration says, typed, every value with the place it was written at.
+//!
+//! `Option` means "may be absent": defaults are applied by the methods, not stored, so that a reader can tell them apart.
+
+mod global;
+mod lvs;
+mod vrrp;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use global::{Garp, Global, SmtpServer};
+pub use lvs::{
+    Check, CheckSettings, Forwarding, Protocol, RealServer, SorryServer, Target, TcpCheck,
+    UnsupportedCheck, VirtualServer,
+};
+pub use vrrp::{
+    Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track,
+    UnicastPeer, VirtualAddress, VrrpInstance, VrrpScript, VrrpVersion,
+};
+
+use crate::source::{Span, Spanned};
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// `global_defs`, all of them together.
+    pub global: Global,
+    /// `vrrp_instance` blocks, in the order of the file.
+    pub vrrp_instances: Vec<VrrpInstance>,
+    /// `vrrp_sync_group` blocks.
+    pub sync_groups: Vec<SyncGroup>,
+    /// `vrrp_script` blocks.
+    pub scripts: Vec<VrrpScript>,
+    /// `virtual_server` blocks.
+    pub virtual_servers: Vec<VirtualServer>,
+    /// `@vipd` lines.
+    pub directives: Vec<Directive>,
+}
+
+impl Config {
+    /// The instance of that name.
+    #[must_use]
+    pub fn vrrp_instance(&self, name: &str) -> Option<&VrrpInstance> {
+        self.vrrp_instances.iter().find(|instance| instance.name.value == name)
+    }
+
+    /// Whether there is neither a virtual router nor a virtual server.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.vrrp_instances.is_empty() && self.virtual_servers.is_empty()
+    }
+}
+
+/// A line `@vipd words...`, which keepalived skips.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Directive {
+    /// The words after `@vipd`.
+    pub words: Vec<Spanned<String>>,
+    /// The block it stands in, e.g. `vrrp_instance VI_1`; `None` at the top level.
+    pub inside: Option<String>,
+    /// The whole line.
+    pub span: Span,
+}

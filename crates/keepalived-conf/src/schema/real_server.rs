@@ -1,0 +1,110 @@
+//! `real_server`.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::check;
+use super::virtual_server::{
+    METHODS, Timed, alpha, connect_timeout, delay_before_retry, delay_loop, retry, warmup,
+};
+use super::{Context, Keyword, Scope, block, idle, named, value, values};
+use crate::config::{CheckSettings, RealServer, VirtualServer};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::text::tree::{Block, Statement};
+
+impl Timed for RealServer {
+    fn settings(&mut self) -> &mut CheckSettings {
+        &mut self.settings
+    }
+}
+
+impl Scope for RealServer {
+    const TITLE: &'static str = "real_server";
+    const KEYWORDS: &'static [Keyword<Self>] = &[
+        value("weight", 1, |cx, server, st| {
+            server.weight = cx.number(st, 0, i32::MAX.unsigned_abs(), "1").or(server.weight);
+        }),
+        values("lvs_method", 1, 9, |cx, server, st| {
+            server.forwarding = cx
+                .choice(st, METHODS, false, "the virtual server's method is used")
+                .or(server.forwarding);
+        }),
+        value("uthreshold", 1, |cx, server, st| {
+            server.upper_threshold = cx.number(st, 0, u32::MAX, "0").or(server.upper_threshold);
+        }),
+        value("lthreshold", 1, |cx, server, st| {
+            server.lower_threshold = cx.number(st, 0, u32::MAX, "0").or(server.lower_threshold);
+        }),
+        values("inhibit_on_failure", 0, 1, |cx, server, st| {
+            server.inhibit_on_failure = cx.boolean(st);
+        }),
+        delay_loop(),
+        connect_timeout(),
+        retry(),
+        delay_before_retry(),
+        warmup(),
+        alpha(),
+        idle(
+            "the script is not run",
+            values("notify_up", 1, 3, |cx, server, st| server.notify_up = cx.command(st)),
+        ),
+        idle(
+            "the script is not run",
+            values("notify_down", 1, 3, |cx, server, st| server.notify_down = cx.command(st)),
+        ),
+        idle(
+            "there are no HTTP checks",
+            value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
+        ),
+        named("smtp_alert", "no mail is sent"),
+        named("snmp_name", "there is no SNMP agent"),
+        block("TCP_CHECK", 0, 0, check::tcp),
+        idle(check::NOT_CHECKED, block("HTTP_GET", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("SSL_GET", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("SMTP_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("DNS_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("UDP_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("PING_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("MISC_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("FILE_CHECK", 0, 0, check::unsupported)),
+        idle(check::NOT_CHECKED, block("BFD_CHECK", 0, 0, check::unsupported)),
+    ];
+}
+
+/// The `real_server` block of a virtual server.
+pub(super) fn read(
+    cx: &mut Context<'_>,
+    virtual_server: &mut VirtualServer,
+    st: &Statement,
+    content: &Block,
+) {
+    let Some(address) = st.arguments.first().and_then(|word| cx.address(word)) else { return };
+    let mut server = RealServer {
+        address,
+        port: st.arguments.get(1).filter(|word| word.text != "0").and_then(|word| cx.port(word)),
+        weight: None,
+        forwarding: None,
+        upper_threshold: None,
+        lower_threshold: None,
+        inhibit_on_failure: None,
+        settings: CheckSettings::default(),
+        notify_up: None,
+        notify_down: None,
+        virtualhost: None,
+        checks: Vec::new(),
+        span: st.span(),
+    };
+    cx.apply(Some(st), content, &mut server);
+    let key = |server: &RealServer| (server.address.value, server.port.map(|port| port.value));
+    if let Some(first) = virtual_server.real_servers.iter().find(|other| key(other) == key(&server))
+    {
+        let message = format!("a second `{}`; it is skipped whole", st.title());
+        cx.report(
+            Diagnostic::warning(Code::Duplicate, st.span(), message)
+                .label(first.span, "the first one, which stands")
+                .help("merge the two blocks"),
+        );
+        return;
+    }
+    virtual_server.real_servers.push(server);
+}

@@ -1,0 +1,42 @@
+//! `vrrp_sync_group`.
+
+use super::{Keyword, Scope, block, idle, named, notify, spanned, track, values};
+use crate::config::SyncGroup;
+use crate::text::tree::Statement;
+
+impl Scope for SyncGroup {
+    const TITLE: &'static str = "vrrp_sync_group";
+    const KEYWORDS: &'static [Keyword<Self>] = &[
+        block("group", 0, 0, |cx, group, _, content| {
+            let entries = cx.entries(content);
+            group.members.extend(entries.into_iter().flat_map(Statement::words).map(spanned));
+        }),
+        notify::any(),
+        notify::master(),
+        notify::backup(),
+        notify::fault(),
+        notify::stop(),
+        idle(
+            "no mail is sent",
+            values("smtp_alert", 0, 1, |cx, group, st| group.smtp_alert = cx.boolean(st)),
+        ),
+        idle(
+            "a failing interface does not affect the group",
+            block("track_interface", 0, 0, |cx, group, _, content| {
+                group.track_interfaces.extend(track::read(cx, content));
+            }),
+        ),
+        idle(
+            "a failing script does not affect the group",
+            block("track_script", 0, 0, |cx, group, _, content| {
+                group.track_scripts.extend(track::read(cx, content));
+            }),
+        ),
+        named("track_file", "the file is not watched"),
+        named("track_process", "the process is not watched"),
+        named("track_bfd", "no BFD session is watched"),
+        named("global_tracking", "nothing is tracked"),
+        named("sync_group_tracking_weight", "nothing is tracked"),
+        named("notify_priority_changes", "priority changes are not notified"),
+    ];
+}

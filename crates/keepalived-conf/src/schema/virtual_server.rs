@@ -1,0 +1,302 @@
+//! `virtual_server`.
+
+use alloc::format;
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+
+use super::{Context, Keyword, Scope, block, idle, named, real_server, value, values};
+use crate::config::{
+    CheckSettings, Config, Forwarding, Protocol, SorryServer, Target, VirtualServer,
+};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Spanned;
+use crate::text::tree::{Block, Statement};
+
+/// The schedulers of IPVS that keepalived knows.
+const SCHEDULERS: &[(&str, &str)] = &[
+    ("rr", "rr"),
+    ("wrr", "wrr"),
+    ("lc", "lc"),
+    ("wlc", "wlc"),
+    ("lblc", "lblc"),
+    ("lblcr", "lblcr"),
+    ("sh", "sh"),
+    ("mh", "mh"),
+    ("dh", "dh"),
+    ("fo", "fo"),
+    ("ovf", "ovf"),
+    ("sed", "sed"),
+    ("nq", "nq"),
+    ("twos", "twos"),
+];
+pub(super) const METHODS: &[(&str, Forwarding)] =
+    &[("NAT", Forwarding::Nat), ("DR", Forwarding::DirectRoute), ("TUN", Forwarding::Tunnel)];
+const PROTOCOLS: &[(&str, Protocol)] =
+    &[("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
+/// 31 days, the longest persistence.
+const LONGEST_PERSISTENCE: u32 = 2_678_400;
+pub(super) const LONGEST: u64 = 4_294_967_295;
+
+/// A block with the timing keywords of checks.
+pub(super) trait Timed {
+    fn settings(&mut self) -> &mut CheckSettings;
+}
+
+impl Timed for VirtualServer {
+    fn settings(&mut self) -> &mut CheckSettings {
+        &mut self.checks
+    }
+}
+
+pub(super) const fn delay_loop<T: Timed>() -> Keyword<T> {
+    value("delay_loop", 1, |cx, block, st| {
+        let time = cx.seconds(st, 1, LONGEST, "60 s");
+        block.settings().delay_loop = time.or(block.settings().delay_loop);
+    })
+}
+
+pub(super) const fn connect_timeout<T: Timed>() -> Keyword<T> {
+    value("connect_timeout", 1, |cx, block, st| {
+        let time = cx.seconds(st, 1, LONGEST, "5 s");
+        block.settings().connect_timeout = time.or(block.settings().connect_timeout);
+    })
+}
+
+pub(super) const fn retry<T: Timed>() -> Keyword<T> {
+    value("retry", 1, |cx, block, st| {
+        let count = cx.number(st, 0, u32::MAX, "1");
+        block.settings().retry = count.or(block.settings().retry);
+    })
+}
+
+pub(super) const fn delay_before_retry<T: Timed>() -> Keyword<T> {
+    value("delay_before_retry", 1, |cx, block, st| {
+        let time = cx.seconds(st, 0, LONGEST, "1 s");
+        block.settings().delay_before_retry = time.or(block.settings().delay_before_retry);
+    })
+}
+
+pub(super) const fn warmup<T: Timed>() -> Keyword<T> {
+    value("warmup", 1, |cx, block, st| {
+        let time = cx.seconds(st, 0, LONGEST, "delay_loop");
+        block.settings().warmup = time.or(block.settings().warmup);
+    })
+}
+
+pub(super) const fn alpha<T: Timed>() -> Keyword<T> {
+    values("alpha", 0, 1, |cx, block, st| {
+        let alpha = cx.boolean(st);
+        block.settings().alpha = alpha;
+    })
+}
+
+impl Scope for VirtualServer {
+    const TITLE: &'static str = "virtual_server";
+    const KEYWORDS: &'static [Keyword<Self>] = &[
+        delay_loop(),
+        connect_timeout(),
+        retry(),
+        delay_before_retry(),
+        warmup(),
+        alpha(),
+        value("lb_algo", 1, scheduler),
+        value("lvs_sched", 1, scheduler),
+        values("lb_kind", 1, 9, |cx, server, st| {
+            server.forwarding = cx.choice(st, METHODS, false, "NAT is used").or(server.forwarding);
+        }),
+        values("lvs_method", 1, 9, |cx, server, st| {
+            server.forwarding = cx.choice(st, METHODS, false, "NAT is used").or(server.forwarding);
+        }),
+        value("protocol", 1, |cx, server, st| {
+            server.protocol = cx.choice(st, PROTOCOLS, true, "UDP is used").or(server.protocol);
+        }),
+        values("persistence_timeout", 0, 1, |cx, server, st| {
+            server.persistence_timeout = if st.arguments.is_empty() {
+                Some(Spanned::new(Duration::from_secs(360), st.keyword.span))
+            } else {
+                cx.number(st, 1, LONGEST_PERSISTENCE, "none").map(|number| {
+                    Spanned::new(Duration::from_secs(u64::from(number.value)), number.span)
+                })
+            };
+        }),
+        value("persistence_granularity", 1, granularity),
+        named("persistence_engine", "persistence goes by address"),
+        value("ops", 0, |_, server, st| server.one_packet = Some(st.keyword.span)),
+        value("weight", 1, |cx, server, st| {
+            server.weight = cx.number(st, 0, i32::MAX.unsigned_abs(), "1").or(server.weight);
+        }),
+        values("inhibit_on_failure", 0, 1, |cx, server, st| {
+            server.inhibit_on_failure = cx.boolean(st);
+        }),
+        idle(
+            "any living real server is enough",
+            value("quorum", 1, |cx, server, st| {
+                server.quorum = cx.number(st, 1, u32::MAX, "1").or(server.quorum);
+            }),
+        ),
+        idle(
+            "any living real server is enough",
+            value("hysteresis", 1, |cx, server, st| {
+                server.hysteresis = cx.number(st, 0, u32::MAX, "0").or(server.hysteresis);
+            }),
+        ),
+        idle(
+            "the script is not run",
+            values("quorum_up", 1, 3, |cx, server, st| server.quorum_up = cx.command(st)),
+        ),
+        idle(
+            "the script is not run",
+            values("quorum_down", 1, 3, |cx, server, st| server.quorum_down = cx.command(st)),
+        ),
+        idle(
+            "no scripts are run at the stop",
+            values("omega", 0, 1, |cx, server, st| server.omega = cx.boolean(st)),
+        ),
+        idle(
+            "checks run always",
+            values("ha_suspend", 0, 1, |cx, server, st| server.ha_suspend = cx.boolean(st)),
+        ),
+        idle(
+            "there are no HTTP checks",
+            value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
+        ),
+        idle(
+            "without a living real server, connections are refused",
+            values("sorry_server", 1, 2, |cx, server, st| {
+                let Some(address) = st.arguments.first().and_then(|word| cx.address(word)) else {
+                    return;
+                };
+                server.sorry_server = Some(SorryServer {
+                    address,
+                    port: st.arguments.get(1).and_then(|word| cx.port(word)),
+                });
+            }),
+        ),
+        named("sorry_server_inhibit", "there is no sorry server"),
+        named("sorry_server_lvs_method", "there is no sorry server"),
+        named("ip_family", "the family is that of the addresses"),
+        named("hashed", "the flag is not set"),
+        named("sh-port", "the flag is not set"),
+        named("sh-fallback", "the flag is not set"),
+        named("mh-port", "the flag is not set"),
+        named("mh-fallback", "the flag is not set"),
+        named("flag-1", "the flag is not set"),
+        named("flag-2", "the flag is not set"),
+        named("flag-3", "the flag is not set"),
+        named("smtp_alert", "no mail is sent"),
+        named("snmp_name", "there is no SNMP agent"),
+        block("real_server", 1, 2, real_server::read),
+    ];
+}
+
+/// The `virtual_server` block of the top level.
+pub(super) fn read(cx: &mut Context<'_>, config: &mut Config, st: &Statement, content: &Block) {
+    let Some(target) = target(cx, st) else { return };
+    let mut server = VirtualServer {
+        target,
+        protocol: None,
+        scheduler: None,
+        forwarding: None,
+        persistence_timeout: None,
+        persistence_granularity: None,
+        one_packet: None,
+        checks: CheckSettings::default(),
+        weight: None,
+        inhibit_on_failure: None,
+        quorum: None,
+        hysteresis: None,
+        quorum_up: None,
+        quorum_down: None,
+        omega: None,
+        ha_suspend: None,
+        virtualhost: None,
+        sorry_server: None,
+        real_servers: alloc::vec::Vec::new(),
+        span: st.span(),
+    };
+    cx.apply(Some(st), content, &mut server);
+    if let Some(first) = config.virtual_servers.iter().find(|other| same(other, &server)) {
+        let message =
+            format!("a second `{}` with the same protocol; it is skipped whole", st.title());
+        cx.report(
+            Diagnostic::warning(Code::Duplicate, st.span(), message)
+                .label(first.span, "the first one, which stands")
+                .help("merge the two blocks"),
+        );
+        return;
+    }
+    config.virtual_servers.push(server);
+}
+
+fn same(left: &VirtualServer, right: &VirtualServer) -> bool {
+    let protocol =
+        |server: &VirtualServer| server.protocol.map_or(Protocol::Udp, |protocol| protocol.value);
+    left.target.value == right.target.value && protocol(left) == protocol(right)
+}
+
+fn target(cx: &mut Context<'_>, st: &Statement) -> Option<Spanned<Target>> {
+    let (first, second) = (st.arguments.first()?, st.arguments.get(1));
+    let span = second.map_or(first.span, |second| first.span.to(second.span));
+    let target = match (first.text.as_str(), second) {
+        ("fwmark", Some(mark)) => match mark.text.parse::<u32>() {
+            Ok(mark) if mark > 0 => Target::FirewallMark(mark),
+            Ok(_) | Err(_) => {
+                let message = format!(
+                    "`{}` is not a firewall mark; the virtual server is skipped",
+                    values::shown(&mark.text)
+                );
+                cx.report(
+                    Diagnostic::warning(Code::BadValue, mark.span, message)
+                        .help("write a number from 1 to 4294967295"),
+                );
+                return None;
+            }
+        },
+        ("group", Some(name)) => {
+            let message = "`virtual_server group` is understood but not acted on by this version: the group is not set up";
+            cx.report(
+                Diagnostic::warning(Code::NotActedOn, span, message)
+                    .help("write one virtual_server block for each address"),
+            );
+            Target::Group(name.text.clone())
+        }
+        (_, port) => {
+            let address = cx.address(first)?.value;
+            let port = match port {
+                Some(word) if word.text == "0" => 0,
+                Some(word) => cx.port(word)?.value,
+                None => 0,
+            };
+            Target::Address { address, port }
+        }
+    };
+    Some(Spanned::new(target, span))
+}
+
+fn scheduler(cx: &mut Context<'_>, server: &mut VirtualServer, st: &Statement) {
+    let found = cx.choice(st, SCHEDULERS, false, "`wlc` is used");
+    server.scheduler =
+        found.map(|found| Spanned::new(found.value.into(), found.span)).or(server.scheduler.take());
+}
+
+fn granularity(cx: &mut Context<'_>, server: &mut VirtualServer, st: &Statement) {
+    let Some(word) = st.arguments.first() else { return };
+    let mask = word
+        .text
+        .parse::<Ipv4Addr>()
+        .ok()
+        .and_then(|mask| ipnet::ip_mask_to_prefix(IpAddr::V4(mask)).ok());
+    let prefix =
+        mask.or_else(|| word.text.parse().ok().filter(|prefix| (1..=128).contains(prefix)));
+    match prefix {
+        Some(prefix) => server.persistence_granularity = Some(Spanned::new(prefix, word.span)),
+        None => cx.report(
+            Diagnostic::warning(
+                Code::BadValue,
+                word.span,
+                "this is not a netmask; every client is remembered by itself",
+            )
+            .help("write a netmask like 255.255.255.0 for IPv4, a prefix length like 64 for IPv6"),
+        ),
+    }
+}
