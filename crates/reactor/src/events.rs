@@ -1,9 +1,8 @@
 //! A batch of events.
 
-use core::fmt;
+use core::mem::MaybeUninit;
 use std::io;
 
-use rustix::buffer::{SpareCapacity, spare_capacity};
 use rustix::event::epoll;
 
 use crate::poll::{Reactor, Registration, Token};
@@ -48,36 +47,31 @@ impl Event {
     }
 }
 
+/// The most events a wait returns; more stay in the kernel for the next.
+const MOST: usize = 256;
+
 /// A reusable batch of events, filled by [`Reactor::wait`] and emptied by [`Events::next`].
+#[derive(Debug)]
 pub struct Events {
-    buffer: Vec<epoll::Event>,
+    /// Copies, because the kernel's struct holds a union with a pointer and could not be sent to another thread.
+    buffer: Vec<(Registration, epoll::EventFlags)>,
+    capacity: usize,
     next: usize,
     woken: bool,
 }
 
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events")
-            .field("len", &self.buffer.len())
-            .field("next", &self.next)
-            .field("woken", &self.woken)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Events {
-    /// Room for `capacity` events a wait, at least one; more stay in the kernel for the next.
+    /// Room for `capacity` events a wait, 1 to 256; more stay in the kernel for the next.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { buffer: Vec::with_capacity(capacity.max(1)), next: 0, woken: false }
+        let capacity = capacity.clamp(1, MOST);
+        Self { buffer: Vec::with_capacity(capacity), capacity, next: 0, woken: false }
     }
 
     /// The next event of the batch whose registration is still valid.
     pub fn next(&mut self, reactor: &Reactor) -> Option<Event> {
-        while let Some(event) = self.buffer.get(self.next) {
+        while let Some(&(registration, flags)) = self.buffer.get(self.next) {
             self.next = self.next.saturating_add(1);
-            let (flags, data) = (event.flags, event.data); // copies: the kernel's struct is packed
-            let registration = Registration::of(data);
             if let Some(token) = reactor.token(registration) {
                 return Some(Event { token, registration, flags });
             }
@@ -93,16 +87,18 @@ impl Events {
 
     pub(crate) fn fill(
         &mut self,
-        wait: impl FnOnce(SpareCapacity<'_, epoll::Event>) -> io::Result<()>,
+        wait: impl FnOnce(&mut [MaybeUninit<epoll::Event>]) -> io::Result<&mut [epoll::Event]>,
     ) -> io::Result<()> {
         self.buffer.clear();
         self.next = 0;
         self.woken = false;
-        wait(spare_capacity(&mut self.buffer))?;
-        self.woken = self.buffer.iter().any(|event| {
-            let data = event.data; // a copy: the kernel's struct is packed
-            Registration::of(data).is_waker()
-        });
+        let mut raw = [const { MaybeUninit::uninit() }; MOST];
+        for event in wait(raw.get_mut(..self.capacity).unwrap_or_default())? {
+            let (flags, data) = (event.flags, event.data); // copies: the kernel's struct is packed
+            let registration = Registration::of(data);
+            self.woken |= registration.is_waker();
+            self.buffer.push((registration, flags));
+        }
         Ok(())
     }
 }

@@ -202,7 +202,8 @@ impl Reactor {
 
     fn fill(&self, timeout: Option<Timespec>, events: &mut Events) -> io::Result<()> {
         events.fill(|buffer| match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok((events, _)) => Ok(events),
+            Err(rustix::io::Errno::INTR) => Ok(&mut []),
             Err(error) => Err(error.into()),
         })?;
         if events.woken() {
