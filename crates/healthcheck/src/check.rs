@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::machine::{Machine, Output};
-use crate::{ExchangeCheck, Failure, TcpCheck, Timing};
+use crate::{ExchangeCheck, Failure, Outcome, TcpCheck, Timing};
 
 /// The caller's number for a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +114,12 @@ impl Check {
     #[must_use]
     pub fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// The outcome that holds until the first result.
+    #[must_use]
+    pub fn assumed(&self) -> Outcome {
+        self.timing.assumed()
     }
 
     pub(crate) fn parts(&self) -> (&Source, &Timing) {

@@ -112,6 +112,10 @@ impl Timing {
     pub const fn first_failure_decides(self, first_failure_decides: bool) -> Self {
         Self { first_failure_decides, ..self }
     }
+
+    pub(crate) const fn assumed(&self) -> Outcome {
+        self.initial
+    }
 }
 
 /// What a result did to the outcome.

@@ -102,3 +102,14 @@ impl Events {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_and_its_reactor_can_move_to_another_thread() {
+        fn assert_send<T: Send>() {}
+        assert_send::<(Reactor, Events)>();
+    }
+}
