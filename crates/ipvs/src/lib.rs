@@ -1,1 +1,98 @@
-//! Linux IPVS over generic netlink: services, destinations, statistics, plan and apply.
+//! Linux IPVS, the kernel's layer-4 load balancer, over generic netlink.
+//!
+//! A **service** ([`ServiceKey`]: an address and port, or a firewall mark) distributes connections to its
+//! **destinations** ([`DestinationKey`]: the real servers) by a [`Scheduler`]. A [`Table`] is a set of services with their
+//! destinations, as a value: what the kernel has ([`Client::table`]) or what it shall have.
+//! [`plan`] is the pure difference of two tables, a list of [`Command`]s; [`Client::apply`] reads, plans and
+//! carries out.
+//!
+//! ```text
+//!  desired: Table --+
+//!                   +-> plan -> [Command] -> Client::execute -> kernel
+//!  current: Table --+
+//! ```
+//!
+//! The kernel does not note who made a service, so the caller names the keys it **owns**: only those and the desired ones
+//! are ever touched. Write them down before `apply`; keys can be written and read ([`core::fmt::Display`],
+//! [`core::str::FromStr`]).
+//!
+//! # Example
+//!
+//! ```no_run
+//! use ipvs::{Client, Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey, Table};
+//! use std::collections::BTreeSet;
+//!
+//! let service = ServiceKey::tcp("192.0.2.1".parse()?, 80);
+//! let mut desired = Table::new();
+//! let entry = desired.insert(Service::new(service, Scheduler::RoundRobin));
+//! for server in ["10.0.0.11", "10.0.0.12"] {
+//!     let key = DestinationKey::new(server.parse()?, 80);
+//!     entry.insert(Destination::new(key, ForwardingMethod::DirectRoute));
+//! }
+//!
+//! let report = Client::open()?.apply(&desired, &BTreeSet::new())?;
+//! for failure in &report.failures {
+//!     eprintln!("{failure}"); // names the object and what helps
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! And to take it away again: `client.apply(&Table::new(), &owned)`.
+//!
+//! The same without a kernel, which is how to test code that uses this crate:
+//!
+//! ```
+//! # use ipvs::*;
+//! # use std::collections::BTreeSet;
+//! let mut desired = Table::new();
+//! desired.insert(Service::new("udp/192.0.2.1:53".parse()?, Scheduler::SourceHash));
+//! let mut kernel = Table::new();
+//! for command in plan(&kernel.clone(), &desired, &BTreeSet::new()) {
+//!     assert_eq!(command.to_string(), "add service udp/192.0.2.1:53 (sh)");
+//!     kernel.execute(&command).unwrap();
+//! }
+//! assert_eq!(kernel, desired);
+//! # Ok::<(), ParseKeyError>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! No health checks, no threads, no events (the kernel has none for IPVS), no sysctls, and nothing of the older
+//! `setsockopt` interface. It needs `CAP_NET_ADMIN` in the initial user namespace, also to read.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+mod apply;
+mod attrs;
+mod client;
+mod command;
+mod daemon;
+mod destination;
+mod error;
+mod key;
+mod plan;
+mod reply;
+mod request;
+mod scheduler;
+mod service;
+mod statistics;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub use apply::Report;
+pub use client::Client;
+pub use command::Command;
+pub use daemon::{Information, SyncDaemon, SyncRole, Timeouts};
+pub use destination::{
+    Destination, DestinationError, ForwardingMethod, Thresholds, Tunnel, TunnelChecksum, Weight,
+};
+pub use error::{CommandError, OpenError, ReadError};
+pub use key::{AddressFamily, DestinationKey, ParseKeyError, Protocol, ServiceKey};
+pub use plan::plan;
+pub use reply::{DestinationStatus, ReplyError, ServiceStatus};
+pub use scheduler::{Name, NameError, Scheduler};
+pub use service::{Netmask, Persistence, PersistenceError, Service, ServiceFlags};
+pub use statistics::Statistics;
+pub use table::{Entry, Table};

@@ -1,0 +1,180 @@
+//! Asking the kernel.
+
+use netlink::{Protocol, Request, RequestError, Socket, errno};
+
+use crate::attrs::{FAMILY, command};
+use crate::command::Command;
+use crate::daemon::{Information, SyncDaemon, Timeouts};
+use crate::error::{CommandError, OpenError, ReadCause, ReadError};
+use crate::key::ServiceKey;
+use crate::reply::{self, DestinationStatus, ReplyError, ServiceStatus};
+use crate::request;
+use crate::table::Table;
+
+/// A connection to the IPVS of one network namespace: that of the thread that opened it.
+///
+/// Every call blocks until the kernel has answered. Nothing is undone when the client is dropped.
+#[derive(Debug)]
+pub struct Client {
+    socket: Socket,
+    family: u16,
+}
+
+impl Client {
+    /// Opens IPVS in the network namespace of the calling thread; the kernel loads its module if it may.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NoIpvs`] without kernel support, [`OpenError::NotPermitted`] without privilege.
+    pub fn open() -> Result<Self, OpenError> {
+        let mut socket = Socket::open(Protocol::Generic)?;
+        let family = socket.family(FAMILY)?;
+        let mut client = Self { socket, family };
+        // Finding the family needs no privilege, anything else does.
+        client.information()?;
+        Ok(client)
+    }
+
+    /// Version and size.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn information(&mut self) -> Result<Information, ReadError> {
+        self.question(
+            "information about IPVS",
+            |family| request::ask(family, command::GET_INFO),
+            reply::information,
+        )
+    }
+
+    /// The timeouts of connections.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn timeouts(&mut self) -> Result<Timeouts, ReadError> {
+        self.question(
+            "timeouts",
+            |family| request::ask(family, command::GET_CONFIG),
+            reply::timeouts,
+        )
+    }
+
+    /// The running sync daemons, at most one of each role.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, ReadError> {
+        self.list("sync daemons", |family| request::ask(family, command::GET_DAEMON), reply::daemon)
+    }
+
+    /// Every service with its counters, in no particular order. If others change the table meanwhile, one may be
+    /// missing or come twice: the kernel does not notice.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn services(&mut self) -> Result<Vec<ServiceStatus>, ReadError> {
+        self.list("services", |family| request::ask(family, command::GET_SERVICE), reply::service)
+    }
+
+    /// One service with its counters, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn service(&mut self, key: &ServiceKey) -> Result<Option<ServiceStatus>, ReadError> {
+        let ask = |family| request::ask_service(family, command::GET_SERVICE, key);
+        match self.question(&format!("service {key}"), ask, reply::service) {
+            Ok(status) => Ok(Some(status)),
+            Err(ReadError { cause: ReadCause::Request(cause), .. })
+                if cause.errno() == Some(errno::ESRCH) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The destinations of a service with their counters. A service that does not exist has none.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn destinations(&mut self, key: &ServiceKey) -> Result<Vec<DestinationStatus>, ReadError> {
+        let ask = |family| request::ask_service(family, command::GET_DEST, key);
+        let read = |payload: &[u8]| reply::destination(payload, key.family());
+        self.list(&format!("destinations of service {key}"), ask, read)
+    }
+
+    /// The services that `of_interest` picks by their keys, with their destinations.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub fn table(
+        &mut self,
+        mut of_interest: impl FnMut(&ServiceKey) -> bool,
+    ) -> Result<Table, ReadError> {
+        let mut table = Table::new();
+        for ServiceStatus { service, .. } in self.services()? {
+            let key = service.key();
+            if of_interest(&key) {
+                let destinations = self.destinations(&key)?;
+                let entry = table.insert(service);
+                for DestinationStatus { destination, .. } in destinations {
+                    entry.insert(destination);
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// Does commands in order, in few system calls; the result at index `i` belongs to `commands[i]`.
+    ///
+    /// Commands after a failed one are still done, and nothing is done twice.
+    pub fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), CommandError>> {
+        let requests: Vec<_> =
+            commands.iter().map(|command| request::change(self.family, command)).collect();
+        let results = self.socket.batch(&requests);
+        let failed = |(command, result): (&Command, Result<(), RequestError>)| {
+            result.map_err(|cause| CommandError::failed(command, cause))
+        };
+        commands.iter().zip(results).map(failed).collect()
+    }
+
+    /// Asks for one object.
+    fn question<T>(
+        &mut self,
+        what: &str,
+        ask: impl Fn(u16) -> Request,
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<T, ReadError> {
+        let mut answer = None;
+        let result =
+            self.socket.query(&ask(self.family), |_, payload| answer = Some(read(payload)));
+        let failed = |cause| ReadError { what: what.to_owned(), cause };
+        result.map_err(|cause| failed(ReadCause::Request(cause)))?;
+        let missing = || ReadCause::Request(RequestError::NoAnswer);
+        answer.ok_or_else(|| failed(missing()))?.map_err(|cause| failed(ReadCause::Reply(cause)))
+    }
+
+    /// Asks for a list of objects.
+    fn list<T>(
+        &mut self,
+        what: &str,
+        ask: impl Fn(u16) -> Request,
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut answers = Vec::new();
+        let result = self.socket.dump(&ask(self.family), |_, payload| answers.push(read(payload)));
+        let failed = |cause| ReadError { what: what.to_owned(), cause };
+        result.map_err(|cause| failed(ReadCause::Request(cause)))?;
+        answers
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|cause| failed(ReadCause::Reply(cause)))
+    }
+}

@@ -1,0 +1,189 @@
+//! What can go wrong, each with its remedy.
+
+use core::fmt;
+
+use netlink::{RequestError, errno};
+
+use crate::command::Command;
+use crate::reply::ReplyError;
+
+const NO_PRIVILEGE: &str = "IPVS needs CAP_NET_ADMIN in the initial user namespace: run as root of the machine (root \
+                            inside a rootless container is not enough)";
+
+/// Why there is no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The kernel has no IPVS and could not load it.
+    #[error(
+        "the kernel has no IPVS: run `modprobe ip_vs` as root on the host, or use a kernel built with CONFIG_IP_VS"
+    )]
+    NoIpvs,
+    /// Only root of the machine may use IPVS, even to read.
+    #[error("{NO_PRIVILEGE}")]
+    NotPermitted,
+    /// The kernel could not be asked.
+    #[error("cannot ask the kernel for IPVS: {0}")]
+    Request(RequestError),
+    /// It answered something else.
+    #[error("cannot ask the kernel for IPVS: {0}")]
+    Reply(ReplyError),
+}
+
+impl From<RequestError> for OpenError {
+    fn from(error: RequestError) -> Self {
+        if matches!(error, RequestError::UnknownFamily { .. }) {
+            Self::NoIpvs
+        } else if error.errno() == Some(errno::EPERM) {
+            Self::NotPermitted
+        } else {
+            Self::Request(error)
+        }
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error.cause {
+            ReadCause::Request(cause) => cause.into(),
+            ReadCause::Reply(cause) => Self::Reply(cause),
+        }
+    }
+}
+
+/// Why the kernel's table could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    pub(crate) what: String,
+    pub(crate) cause: ReadCause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReadCause {
+    Request(RequestError),
+    Reply(ReplyError),
+}
+
+impl ReadError {
+    /// The kernel's refusal or the failure to ask it; `None` if the answer was unreadable.
+    #[must_use]
+    pub const fn request_error(&self) -> Option<&RequestError> {
+        match &self.cause {
+            ReadCause::Request(cause) => Some(cause),
+            ReadCause::Reply(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, cause } = self;
+        match cause {
+            ReadCause::Request(cause) if cause.errno() == Some(errno::EPERM) => {
+                write!(f, "cannot read {what}: {cause}; {NO_PRIVILEGE}")
+            }
+            ReadCause::Request(cause) => write!(f, "cannot read {what}: {cause}"),
+            ReadCause::Reply(cause) => write!(f, "cannot read {what}: {cause}"),
+        }
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+/// A command that was not done. Its text names the object, the kernel's reason, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The kernel refused it, or could not be asked.
+    Failed {
+        /// The command.
+        command: Box<Command>,
+        /// Why.
+        cause: RequestError,
+    },
+    /// The kernel accepted it and kept something else: it is older than the setting.
+    Ignored {
+        /// The command.
+        command: Box<Command>,
+    },
+}
+
+impl CommandError {
+    pub(crate) fn failed(command: &Command, cause: RequestError) -> Self {
+        Self::Failed { command: Box::new(command.clone()), cause }
+    }
+
+    /// The command that was not done.
+    #[must_use]
+    pub fn command(&self) -> &Command {
+        match self {
+            Self::Failed { command, .. } | Self::Ignored { command } => command,
+        }
+    }
+
+    /// The kernel's error number, if it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Failed { cause, .. } => cause.errno(),
+            Self::Ignored { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { command, cause } => {
+                write!(f, "cannot {command}: {cause}")?;
+                match cause.errno().and_then(|errno| remedy(command, errno)) {
+                    Some(remedy) => write!(f, "; {remedy}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Ignored { command } => write!(
+                f,
+                "the kernel took \"{command}\" and ignored part of it; GUE tunnels need Linux 5.2, GRE tunnels 5.3"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for CommandError {}
+
+/// What an operator can do about it.
+fn remedy(command: &Command, error: i32) -> Option<String> {
+    let text = match (error, command) {
+        (errno::EPERM, _) => NO_PRIVILEGE.to_owned(),
+        (errno::ENOENT, Command::NewService(service) | Command::SetService(service)) => {
+            let scheduler = service.scheduler();
+            let engine = service.persistence().and_then(|persistence| persistence.engine());
+            let engine = engine.map(|engine| format!(", or the persistence engine (`modprobe ip_vs_pe_{engine}`)"));
+            format!(
+                "the kernel lacks the scheduler: run `modprobe ip_vs_{scheduler}` on the host{}",
+                engine.unwrap_or_default()
+            )
+        }
+        (errno::EEXIST, Command::NewService(_) | Command::NewDestination(..)) => {
+            "it exists already: another program (keepalived, ipvsadm, kube-proxy) manages the same service".to_owned()
+        }
+        (errno::ESRCH, Command::StopDaemon(_)) => "it does not run".to_owned(),
+        (errno::EEXIST, Command::StartDaemon(_)) => "it runs already: stop it first".to_owned(),
+        (errno::ESRCH, _) => "there is no such service: it was removed by another program".to_owned(),
+        (errno::ENOENT, Command::SetDestination(..) | Command::DelDestination(..)) => {
+            "the service has no such destination: it was removed by another program".to_owned()
+        }
+        (errno::EAFNOSUPPORT, _) => "IPv6 is off: the kernel needs CONFIG_IP_VS_IPV6 and IPv6 enabled".to_owned(),
+        (errno::EINVAL, Command::NewDestination(..) | Command::SetDestination(..)) => {
+            "the address must be one a packet can be sent to (local or reachable unicast, not link-local), and of the \
+             service's address family unless it is tunnelled to"
+                .to_owned()
+        }
+        (errno::ENODEV, Command::StartDaemon(daemon)) => {
+            format!("there is no interface {} in this network namespace", daemon.interface)
+        }
+        (errno::EINVAL, Command::SetTimeouts(_)) => "a timeout is too long for the kernel".to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
