@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use crate::sys;
+
 /// Asks `target` for `/` from the address `source`, on the calling thread's network, and gives the body of a 200.
 /// Everything together takes at most `patience`.
 pub fn get(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Result<String> {
@@ -44,6 +46,9 @@ pub fn get(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Re
 fn connect(source: Ipv4Addr, target: SocketAddrV4, patience: Duration) -> io::Result<TcpStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    // A port chosen at random may come again soon, and IPVS would send it where it went before: to a real server
+    // that is gone.
+    sys::bind_address_no_port(&socket)?;
     rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
     match rustix::net::connect(&socket, &target) {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}

@@ -1,8 +1,9 @@
 //! A client that asks a TCP port every millisecond whether it is served, and so sees how long it was not.
 //!
 //! Each probe is one bare SYN from a raw socket; a SYN-ACK is an answer, a reset or silence is none. The client's
-//! kernel, which knows of no such connection, resets it, so nothing piles up. A probe costs the machine a twentieth
-//! of an HTTP request and goes the same way: ARP, director, real server.
+//! kernel, which knows of no such connection, answers a SYN-ACK with a reset, and the prober does so after a reset:
+//! directors on the way, which see only the client's half in direct routing, forget the connection after 10 s. A probe
+//! costs the machine a twentieth of an HTTP request and goes the same way: ARP, director, real server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -52,9 +53,10 @@ pub struct Prober {
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// Source ports of the probes, below those that the kernel gives to connections. Each is used again after 10 s.
-const FIRST_PORT: u16 = 20_000;
-const PORTS: u16 = 10_000;
+/// Source ports of the probes, below those that the kernel gives to connections. At one a millisecond each is used
+/// again after 31 s, when IPVS has forgotten to which real server it was sent the last time.
+const FIRST_PORT: u16 = 1_024;
+const PORTS: u16 = 31_744;
 
 impl Prober {
     /// Probes `target` from the address `source` of `namespace` once every `interval`.
@@ -152,26 +154,36 @@ fn probe(
     stop: &AtomicBool,
 ) -> io::Result<()> {
     let mut due = Instant::now();
+    let locked = || probes.lock().unwrap_or_else(PoisonError::into_inner);
     for number in 0u32.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let port = FIRST_PORT + u16::try_from(number % u32::from(PORTS)).unwrap_or_default();
-        let segment = syn(source, target, port, number);
-        probes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Probe { sent: crate::now(), answered: None });
+        locked().push(Probe { sent: crate::now(), answered: None });
         // No route, no neighbour: not answered, which is what the list says.
-        let _ = rustix::net::send(socket, &segment, SendFlags::empty());
+        let _ = rustix::net::send(
+            socket,
+            &segment(source, target, port, number, SYN),
+            SendFlags::empty(),
+        );
         due += interval;
         loop {
-            while let Some(answered) = receive(socket, target.port())? {
-                let mut probes = probes.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(probe) =
-                    usize::try_from(answered).ok().and_then(|index| probes.get_mut(index))
-                {
-                    probe.answered.get_or_insert_with(crate::now);
+            while let Some(answer) = receive(socket, target.port())? {
+                match answer {
+                    Answer::Served { number } => {
+                        let at = crate::now();
+                        let mut probes = locked();
+                        let probe =
+                            usize::try_from(number).ok().and_then(|index| probes.get_mut(index));
+                        if let Some(probe) = probe {
+                            probe.answered.get_or_insert(at);
+                        }
+                    }
+                    Answer::Refused { port, next } => {
+                        let reset = segment(source, target, port, next, RESET);
+                        let _ = rustix::net::send(socket, &reset, SendFlags::empty());
+                    }
                 }
             }
             let left = due.saturating_duration_since(Instant::now());
@@ -193,15 +205,23 @@ fn probe(
     Ok(())
 }
 
-/// The number of the probe that the next queued packet answers; packets that answer none are dropped.
-fn receive(socket: &OwnedFd, port: u16) -> io::Result<Option<u32>> {
+/// What came back for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// A SYN-ACK for the probe of this number.
+    Served { number: u32 },
+    /// A reset, to the probe's source port; the sequence number that it expects next.
+    Refused { port: u16, next: u32 },
+}
+
+/// The next queued answer; packets that answer no probe are dropped.
+fn receive(socket: &OwnedFd, port: u16) -> io::Result<Option<Answer>> {
     let mut buffer = [0u8; 128];
     loop {
         match rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
             Ok((_, length)) => {
-                if let Some(number) = buffer.get(..length).and_then(|packet| answered(packet, port))
-                {
-                    return Ok(Some(number));
+                if let Some(answer) = buffer.get(..length).and_then(|packet| answer(packet, port)) {
+                    return Ok(Some(answer));
                 }
             }
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -225,25 +245,42 @@ fn is_unreachable(error: rustix::io::Errno) -> bool {
     .contains(&error)
 }
 
-/// The probe that this IPv4 packet, a SYN-ACK from `port`, acknowledges.
-fn answered(packet: &[u8], port: u16) -> Option<u32> {
-    const SYN_ACK: u8 = 0x12;
+/// What this IPv4 packet says when it is a SYN-ACK or a reset from `port` to a probe.
+fn answer(packet: &[u8], port: u16) -> Option<Answer> {
     let tcp = packet.get(usize::from(packet.first()? & 0x0f) * 4..)?;
     let source = u16::from_be_bytes(*tcp.first_chunk()?);
-    let acknowledged = u32::from_be_bytes(*tcp.get(8..)?.first_chunk()?);
+    let destination = u16::from_be_bytes(*tcp.get(2..)?.first_chunk()?);
+    let next = u32::from_be_bytes(*tcp.get(8..)?.first_chunk()?);
     let flags = *tcp.get(13)?;
-    (source == port && flags & 0x17 == SYN_ACK).then(|| acknowledged.wrapping_sub(1))
+    if source != port || !(FIRST_PORT..FIRST_PORT + PORTS).contains(&destination) {
+        return None;
+    }
+    match flags & (SYN | RESET | ACKNOWLEDGE) {
+        kind if kind == SYN | ACKNOWLEDGE => Some(Answer::Served { number: next.wrapping_sub(1) }),
+        kind if kind & RESET != 0 => Some(Answer::Refused { port: destination, next }),
+        _ => None,
+    }
 }
 
-/// A SYN without options whose sequence number is the probe's number (RFC 9293 §3.1).
-fn syn(source: Ipv4Addr, target: SocketAddrV4, port: u16, number: u32) -> [u8; 20] {
-    const SYN: u8 = 0x02;
+// Flags of a TCP header (RFC 9293 §3.1).
+const SYN: u8 = 0x02;
+const RESET: u8 = 0x04;
+const ACKNOWLEDGE: u8 = 0x10;
+
+/// A TCP header without options. A probe's sequence number is the probe's number.
+fn segment(
+    source: Ipv4Addr,
+    target: SocketAddrV4,
+    port: u16,
+    sequence: u32,
+    flags: u8,
+) -> [u8; 20] {
     let mut segment = [0; 20];
     segment[0..2].copy_from_slice(&port.to_be_bytes());
     segment[2..4].copy_from_slice(&target.port().to_be_bytes());
-    segment[4..8].copy_from_slice(&number.to_be_bytes());
+    segment[4..8].copy_from_slice(&sequence.to_be_bytes());
     segment[12] = 5 << 4; // header length in 32-bit words
-    segment[13] = SYN;
+    segment[13] = flags;
     segment[14..16].copy_from_slice(&1024u16.to_be_bytes());
     let pseudo_header = [source.octets(), target.ip().octets(), [0, 6, 0, 20]].concat();
     let words = pseudo_header.chunks_exact(2).chain(segment.chunks_exact(2));

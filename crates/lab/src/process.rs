@@ -114,6 +114,11 @@ impl Process {
         Ok(())
     }
 
+    /// Asks it to end (SIGTERM) and does not wait.
+    pub fn signal_stop(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
     /// Whether it has ended, and how.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()

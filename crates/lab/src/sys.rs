@@ -49,6 +49,11 @@ fn set_option<T>(fd: &OwnedFd, level: i32, name: i32, value: &T) -> io::Result<(
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Makes a bind to an address leave the choice of the port to connect, which takes one after the other.
+pub(crate) fn bind_address_no_port(fd: &OwnedFd) -> io::Result<()> {
+    set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1i32)
+}
+
 fn bind<T>(fd: &OwnedFd, address: &T) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<T>()).expect("an address is small");
     // SAFETY: the pointer and the length describe `address`, a sockaddr type of the socket's family.

@@ -1,0 +1,212 @@
+//! The watchers: each director's addresses and IPVS table, asked of its kernel, and the wire between them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lab::peers::{Service, Table};
+use lab::{AddressMonitor, Capture, Filter, Frame, Namespace, Node};
+
+use crate::demo::events::{Change, Log, What, Who};
+use crate::demo::scene::Scene;
+
+/// How often the IPVS tables are read: the resolution of their events.
+const TABLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Watching threads; they end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Watchers {
+    pub(crate) fn start(
+        scene: &Scene,
+        switch: &Namespace,
+        nodes: [&Arc<Node>; 2],
+        log: &Log,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for (index, node) in nodes.into_iter().enumerate() {
+            let monitor = AddressMonitor::open(node)?;
+            let watch = Director {
+                index,
+                address: scene.virtual_address,
+                tables: !scene.servers.is_empty(),
+                log: log.clone(),
+            };
+            let (node, stop) = (Arc::clone(node), Arc::clone(&stop));
+            let thread = std::thread::Builder::new().name(format!("director {} watch", index + 1));
+            threads.push(thread.spawn(move || watch.run(&node, monitor, &stop))?);
+        }
+        let capture = Capture::open_all(switch, Filter::Failover)?;
+        let mut wire = Wire::new(scene, log.clone());
+        let end = Arc::clone(&stop);
+        threads.push(std::thread::Builder::new().name("wire watch".to_owned()).spawn(
+            move || {
+                while !end.load(Ordering::Relaxed) {
+                    match capture.next(Duration::from_millis(100)) {
+                        Ok(Some(frame)) => wire.frame(&frame),
+                        Ok(None) => {}
+                        Err(error) => return eprintln!("the capture ended: {error}"),
+                    }
+                }
+            },
+        )?);
+        Ok(Self { stop, threads })
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
+/// What one director's kernel says.
+struct Director {
+    index: usize,
+    address: Ipv4Addr,
+    tables: bool,
+    log: Log,
+}
+
+impl Director {
+    fn run(&self, node: &Node, mut monitor: AddressMonitor, stop: &AtomicBool) {
+        if let Err(error) = node.enter() {
+            return eprintln!("director {}: {error}", self.index + 1);
+        }
+        let mut table = Table::default();
+        while !stop.load(Ordering::Relaxed) {
+            match monitor.next(TABLE_INTERVAL) {
+                Ok(Some(event)) if event.address == IpAddr::V4(self.address) => {
+                    let what = What::Address { added: event.added };
+                    self.log.push(event.at, Who::Director(self.index), what);
+                }
+                Ok(_) => {}
+                Err(error) => return eprintln!("director {}: {error}", self.index + 1),
+            }
+            if self.tables
+                && let Ok(new) = Table::of_this_thread()
+            {
+                for change in changes(&table, &new) {
+                    self.log.push(lab::now(), Who::Director(self.index), What::Table(change));
+                }
+                table = new;
+            }
+        }
+    }
+}
+
+/// What differs between two readings, but for the connection counters.
+fn changes(old: &Table, new: &Table) -> Vec<Change> {
+    let service = |service: &Service| {
+        format!("{} {} {} {}", service.protocol, service.address, service.scheduler, service.flags)
+    };
+    let has = |table: &Table, wanted: &Service| {
+        table.services.iter().any(|other| service(other) == service(wanted))
+    };
+    let mut changes = Vec::new();
+    for gone in old.services.iter().filter(|gone| !has(new, gone)) {
+        changes.push(Change::ServiceRemoved(gone.address.clone()));
+    }
+    for now in &new.services {
+        let empty = Vec::new();
+        let before = old.service(&now.address).map_or(&empty, |before| &before.destinations);
+        if !has(old, now) {
+            changes.push(Change::ServiceAdded(now.address.clone()));
+        }
+        let same = |a: &lab::peers::Destination, b: &lab::peers::Destination| {
+            (&a.address, a.weight) == (&b.address, b.weight)
+        };
+        for server in
+            before.iter().filter(|server| !now.destinations.iter().any(|other| same(server, other)))
+        {
+            changes.push(Change::ServerRemoved(server.address.clone()));
+        }
+        for server in
+            now.destinations.iter().filter(|server| !before.iter().any(|other| same(server, other)))
+        {
+            changes.push(Change::ServerAdded(server.address.clone()));
+        }
+    }
+    changes
+}
+
+/// What goes over the switch.
+struct Wire {
+    virtual_address: Ipv4Addr,
+    directors: [Ipv4Addr; 2],
+    log: Log,
+    /// When each director was last heard with a priority other than 0.
+    advertised: [Option<Duration>; 2],
+    announced: [Option<Duration>; 2],
+}
+
+impl Wire {
+    fn new(scene: &Scene, log: Log) -> Self {
+        Self {
+            virtual_address: scene.virtual_address,
+            directors: scene.directors.map(|director| director.address),
+            log,
+            advertised: [None; 2],
+            announced: [None; 2],
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        if frame.outgoing {
+            return; // it was seen where it came in
+        }
+        if frame.is_vrrp() {
+            self.advertisement(frame);
+        } else if frame.is_arp() {
+            self.arp(frame);
+        }
+    }
+
+    fn advertisement(&mut self, frame: &Frame) {
+        let packet = frame.payload();
+        let Some(source) = packet.get(12..).and_then(<[u8]>::first_chunk::<4>) else { return };
+        let Some(index) = self.director(Ipv4Addr::from(*source)) else { return };
+        let header = usize::from(packet.first().unwrap_or(&0) & 0x0f) * 4;
+        let Some(&priority) = packet.get(header + 2) else { return };
+        let last = self.advertised[index];
+        let new_series =
+            last.is_none_or(|last| frame.at.saturating_sub(last) > Duration::from_millis(2500));
+        self.advertised[index] = (priority != 0).then_some(frame.at);
+        if new_series || priority == 0 {
+            self.log.push(frame.at, Who::Director(index), What::Advertises { priority });
+        }
+    }
+
+    /// An ARP message whose sender and target address are both the virtual address.
+    fn arp(&mut self, frame: &Frame) {
+        let message = frame.payload();
+        let address = |at: usize| {
+            message.get(at..).and_then(<[u8]>::first_chunk::<4>).map(|b| Ipv4Addr::from(*b))
+        };
+        let wanted = Some(self.virtual_address);
+        if address(14) != wanted || address(24) != wanted {
+            return;
+        }
+        // The lab's MAC addresses end in the IP address.
+        let Some([_, _, a, b, c, d]) = frame.source_mac() else { return };
+        let Some(index) = self.director(Ipv4Addr::new(a, b, c, d)) else { return };
+        let last = self.announced[index].replace(frame.at);
+        if last.is_none_or(|last| frame.at.saturating_sub(last) > Duration::from_secs(6)) {
+            self.log.push(frame.at, Who::Director(index), What::Announces);
+        }
+    }
+
+    fn director(&self, address: Ipv4Addr) -> Option<usize> {
+        self.directors.iter().position(|director| *director == address)
+    }
+}
