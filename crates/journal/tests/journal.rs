@@ -7,12 +7,13 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use journal::{Defect, Journal, JournalError, MAX_ENTRY_LEN, MAX_LISTED_LEN};
 use proptest::prelude::*;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tempfile::TempDir;
 
 fn scratch() -> (TempDir, PathBuf) {
@@ -63,6 +64,59 @@ fn successor_of_a_killed_process_reads_what_it_left() {
     journal.forget(&leftovers[0]).unwrap();
     journal.close().unwrap();
     assert!(!path.exists());
+}
+
+/// Body of a process that may not write beyond an arbitrary octet of a file, for a while.
+#[test]
+#[ignore = "started by another test as its child process"]
+fn child_that_runs_out_of_space() {
+    let (mut journal, _) = Journal::open(std::env::var_os("JOURNAL_PATH").unwrap()).unwrap();
+    let allow =
+        |octets| setrlimit(Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    allow(Some(1000));
+    let refused =
+        (0..).find_map(|number| journal.record(&format!("entry {number}")).err()).unwrap();
+    assert!(matches!(refused, JournalError::Write { .. }), "{refused}");
+    let listed = journal.len();
+    assert!(journal.forget("entry 0").is_err() && journal.contains("entry 0"));
+    allow(Some(1500));
+    assert!(journal.record_all((0..100).map(|number| format!("never listed {number}"))).is_err());
+    allow(None);
+    // Shorter than what the failed writes have left behind.
+    journal.record("x").unwrap();
+    assert_eq!(journal.len(), listed + 1);
+}
+
+#[test]
+fn failed_write_leaves_no_half_line_behind() {
+    let (_directory, path) = scratch();
+    // The kernel's signal about it must not kill the process; a shell can arrange for that.
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_runs_out_of_space", "--ignored"])
+        .env("JOURNAL_PATH", &path)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    assert!(!fs::read(&path).unwrap().is_empty(), "the child did not run");
+    let (_journal, leftovers) = Journal::open(&path).unwrap();
+    let (last, entries) = leftovers.split_last().unwrap();
+    assert_eq!(last, "x");
+    assert!(entries.len() > 50);
+    assert!(entries.iter().enumerate().all(|(number, entry)| *entry == format!("entry {number}")));
+}
+
+#[test]
+fn file_of_another_user_is_refused() {
+    lab::need!(root);
+    let (_directory, path) = scratch();
+    let (mut journal, _) = Journal::open(&path).unwrap();
+    journal.record("something to remove").unwrap();
+    drop(journal);
+    chown(&path, Some(12345), None).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(matches!(error, JournalError::ForeignOwner { owner: 12345, user: 0, .. }), "{error}");
 }
 
 #[test]
