@@ -1,1 +1,124 @@
-//! VRRP in your process: active/standby in ten lines, with virtual IP addresses.
+//! High availability inside your process: VRRP (RFC 9568, RFC 3768) elects one of several hosts, and the elected one holds the
+//! virtual IP addresses.
+//!
+//! # Mental model
+//!
+//! ```text
+//!  VirtualRouter   what you say: name, VRID, interface, addresses, priority, ...
+//!       | RouterBuilder::build                     | RouterBuilder::start
+//!       v                                          v
+//!  Router          any number of virtual routers   RunningRouter   the same in a thread of its own
+//!                  AsFd, poll_timeout, process     |
+//!       | handle                                   | election("web")
+//!       v                                          v
+//!  Handle          orders from any thread          Election -- campaign() --> Leadership
+//!                  status, ready, priority            ready(fn)               lost(), term(); drop resigns
+//!
+//!  Events          what happened, bounded, the oldest dropped and counted
+//! ```
+//!
+//! A virtual router first *observes*: it holds nothing and stands for nothing. [`Election::campaign`] makes it a candidate and
+//! waits until it is Master and its addresses are present. The [`Leadership`] it returns says when that
+//! ends; dropping it resigns. A daemon, which has nobody to wait, sets [`VirtualRouter::candidate`] instead.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use vrrp::{Router, VirtualRouter, Vrid};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0").priority(100).address("192.0.2.100/24".parse()?);
+//! let router = Router::builder().virtual_router(web).start()?;
+//! let leadership = router.election("web")?.campaign()?;
+//! // Serve on 192.0.2.100 until:
+//! let lost = leadership.lost().recv();
+//! println!("no longer Master: {lost:?}");
+//! drop(leadership);
+//! router.shutdown()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # In your own event loop
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut router = vrrp::Router::builder().build()?;
+//! # fn poll(_: &impl std::os::fd::AsFd, _: Option<std::time::Instant>) {}
+//! loop {
+//!     poll(&router, router.poll_timeout()); // readable, or due
+//!     router.process()?;
+//! }
+//! # }
+//! ```
+//!
+//! # What protects an election
+//!
+//! - Queued datagrams are read before any deadline is acted upon, so that a process that was stopped hears the present Master
+//!   before it believes in its silence; a receive queue that overflowed counts as having heard something. A
+//!   hypervisor that stops the guest's clock is not covered.
+//! - A flood cannot silence a Master: due advertisements go out after every 64 datagrams.
+//! - A kernel filter passes our VRIDs only; advertisements of foreign ones cost no wake-up (and are not counted).
+//! - Thousands of addresses are added in chunks of about a millisecond, each announced as soon as it is present, with timers and
+//!   sockets served in between.
+//! - Whatever is configured is listed in a journal first (`<run directory>/<namespace>-<interface>-<ip version>-<vrid>.journal`). Its
+//!   lock keeps a second process from running the same virtual router, and the successor of a killed process removes what is listed.
+//!   An address that somebody else had configured is adopted by a Master (and leaves with its mastership), and not touched before. The
+//!   owner (priority 255) never removes what was there before.
+//!
+//! # Names
+//!
+//! *Master*, *Backup* and *Initialize* are the states of RFC 3768; RFC 9568 calls the Master *Active*. What
+//! keepalived calls FAULT is `Initialize` with a non-empty set of [`Faults`].
+//!
+//! # What it does not do
+//!
+//! The virtual MAC address (RFC 9568 §7.3): addresses move with the interface's own MAC address, as with keepalived's default.
+//! `Accept_Mode` false. Consensus: in a partition both sides may be Master. See the README for more.
+
+#![cfg(target_os = "linux")]
+
+mod address;
+mod addresses;
+mod announce;
+mod builder;
+mod chunk;
+mod election;
+mod error;
+mod event;
+mod handle;
+mod instance;
+mod kernel;
+mod links;
+mod port;
+mod router;
+mod running;
+mod socket;
+mod status;
+mod sys;
+mod virtual_router;
+
+pub use address::{VirtualAddress, VirtualAddressError};
+pub use announce::Announcements;
+pub use builder::RouterBuilder;
+pub use election::{Election, Leadership};
+pub use error::{BuildError, CampaignError, ShutdownError, Stopped, UnknownVirtualRouter};
+pub use event::{Event, EventKind, Events};
+pub use handle::{Handle, Lost};
+pub use journal::JournalError;
+pub use router::Router;
+pub use running::RunningRouter;
+pub use status::{Status, VirtualRouterStatus};
+pub use virtual_router::VirtualRouter;
+
+pub use vrrp_fsm::vrrp_proto::{
+    AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid,
+};
+pub use vrrp_fsm::{
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, ConfigError, Counter, Fault, Faults,
+    HopLimitPolicy, Reason, ReleasePolicy, SendFailurePolicy, State, Statistics, Why,
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

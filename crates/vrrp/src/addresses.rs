@@ -1,0 +1,261 @@
+//! The virtual addresses of one virtual router in the kernel: worked off in chunks, each listed in the journal before
+//! the kernel is changed.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use journal::Journal;
+use reactor::Clock;
+use vip_netlink::{Address, Change};
+use vrrp_fsm::{EffectId, Wanted};
+
+use crate::chunk::ChunkSize;
+
+/// One virtual address and what we know of it.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+pub(crate) struct Held {
+    /// As it shall be in the kernel.
+    pub(crate) address: Address,
+    /// The kernel has it, as far as we know.
+    pub(crate) present: bool,
+    /// We may have put it there: it is in the journal, and has to be removed.
+    pub(crate) ours: bool,
+    /// It was there when we started, and nobody of ours had put it there.
+    pub(crate) foreign: bool,
+    /// Its removal by others is noticed.
+    pub(crate) watched: bool,
+}
+
+/// What one step did.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Present since now: to be announced.
+    pub(crate) added: Vec<usize>,
+    /// Refused by the kernel, or impossible to list.
+    pub(crate) failed: Vec<(usize, String)>,
+    /// All is done, with or without failures.
+    pub(crate) complete: Option<Completed>,
+}
+
+/// The work on one `SetAddresses` has come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completed {
+    pub(crate) id: EffectId,
+    pub(crate) wanted: Wanted,
+    pub(crate) success: bool,
+}
+
+/// Work that is not done yet.
+#[derive(Debug)]
+struct Work {
+    id: EffectId,
+    wanted: Wanted,
+    pending: VecDeque<usize>,
+    failed: bool,
+}
+
+/// The addresses of one virtual router, and the work on them.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    pub(crate) held: Vec<Held>,
+    journal: Option<Journal>,
+    work: Option<Work>,
+    chunk: ChunkSize,
+    /// An owner's addresses are the interface's own: those that were there stay when we leave.
+    keep_foreign: bool,
+}
+
+impl Addresses {
+    pub(crate) fn new(held: Vec<Held>, journal: Option<Journal>, keep_foreign: bool) -> Self {
+        Self { held, journal, work: None, chunk: ChunkSize::default(), keep_foreign }
+    }
+
+    /// Starts towards what is wanted; what was not done of an older order is dropped.
+    pub(crate) fn set(&mut self, id: EffectId, wanted: Wanted) {
+        let pending = self.held.iter().enumerate().filter(|(_, held)| match wanted {
+            Wanted::All => !held.present,
+            Wanted::None => held.ours,
+        });
+        let pending = pending.map(|(index, _)| index).collect();
+        if wanted == Wanted::None {
+            for held in &mut self.held {
+                // Ours are on their way out; the others do not concern us as Backup.
+                held.present = false;
+            }
+        }
+        self.work = Some(Work { id, wanted, pending, failed: false });
+    }
+
+    /// The same addresses on interfaces with other indices, where nothing of ours is.
+    pub(crate) fn rebind(&mut self, held: Vec<Held>) {
+        let gone: Vec<String> = self.ours().map(ToString::to_string).collect();
+        if let Some(journal) = &mut self.journal {
+            drop(journal.forget_all(&gone));
+        }
+        self.held = held;
+        if let Some(work) = &mut self.work {
+            work.pending.clear();
+        }
+    }
+
+    /// Whether there is work to do.
+    pub(crate) const fn is_working(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// The addresses that the kernel has because of us.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = &Address> {
+        self.held.iter().filter(|held| held.ours).map(|held| &held.address)
+    }
+
+    /// Indices of the addresses that are present.
+    pub(crate) fn present(&self) -> Vec<usize> {
+        self.held
+            .iter()
+            .enumerate()
+            .filter(|(_, held)| held.present)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Does a part of the work that takes about a millisecond.
+    pub(crate) fn step(&mut self, kernel: &mut vip_netlink::Client) -> Step {
+        let Some(mut work) = self.work.take() else { return Step::default() };
+        let chunk: Vec<usize> = {
+            let size = self.chunk.get().min(work.pending.len());
+            work.pending.drain(..size).collect()
+        };
+        let mut step = Step::default();
+        if !chunk.is_empty() {
+            let before = Clock::now();
+            match work.wanted {
+                Wanted::All => self.add(kernel, &chunk, &mut step),
+                Wanted::None => self.remove(kernel, &chunk, &mut step),
+            }
+            self.chunk.handle_duration(elapsed(before));
+        }
+        work.failed |= !step.failed.is_empty();
+        if work.pending.is_empty() {
+            step.complete =
+                Some(Completed { id: work.id, wanted: work.wanted, success: !work.failed });
+        } else {
+            self.work = Some(work);
+        }
+        step
+    }
+
+    fn add(&mut self, kernel: &mut vip_netlink::Client, chunk: &[usize], step: &mut Step) {
+        let addresses = self.select(chunk);
+        // Only what is listed may be configured, else a death here would leave it for ever.
+        let unlisted = chunk.iter().zip(&addresses).filter(|(index, _)| !self.keeps(**index));
+        let texts: Vec<String> = unlisted.map(|(_, address)| address.to_string()).collect();
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.record_all(&texts)
+        {
+            step.failed.extend(chunk.iter().map(|index| (*index, with_causes(&error))));
+            return;
+        }
+        for index in chunk {
+            let keep = self.keeps(*index);
+            if let Some(held) = self.held.get_mut(*index) {
+                held.ours = !keep;
+            }
+        }
+        for (index, result) in chunk.iter().zip(kernel.add(&addresses)) {
+            match result {
+                Ok(_) => {
+                    if let Some(held) = self.held.get_mut(*index) {
+                        held.present = true;
+                    }
+                    step.added.push(*index);
+                }
+                Err(error) => step.failed.push((*index, with_causes(&error))),
+            }
+        }
+    }
+
+    fn remove(&mut self, kernel: &mut vip_netlink::Client, chunk: &[usize], step: &mut Step) {
+        let addresses = self.select(chunk);
+        let mut gone = Vec::with_capacity(chunk.len());
+        for (index, result) in chunk.iter().zip(kernel.remove(&addresses)) {
+            match result {
+                Ok(_) => {
+                    if let Some(held) = self.held.get_mut(*index) {
+                        held.ours = false;
+                        held.foreign = false;
+                        gone.push(held.address.to_string());
+                    }
+                }
+                Err(error) => step.failed.push((*index, with_causes(&error))),
+            }
+        }
+        if let Some(journal) = &mut self.journal {
+            // An entry too many is harmless: the next start removes what is not there.
+            drop(journal.forget_all(&gone));
+        }
+    }
+
+    /// Deals with what a dead predecessor left: keeps it if we will want it at once, removes it otherwise. Returns what was
+    /// removed, for people.
+    pub(crate) fn take_over(
+        &mut self,
+        kernel: &mut vip_netlink::Client,
+        text: &str,
+    ) -> Option<String> {
+        let Ok(address) = text.parse::<Address>() else {
+            self.forget(text);
+            return None;
+        };
+        let wanted = self.held.iter_mut().find(|held| held.address.key() == address.key());
+        if let Some(held) = wanted {
+            held.foreign = false;
+            if self.keep_foreign {
+                held.ours = true;
+                return None;
+            }
+        }
+        match kernel.remove(core::slice::from_ref(&address)).pop() {
+            Some(Ok(change)) => {
+                self.forget(text);
+                (change == Change::Made).then(|| address.to_string())
+            }
+            // It stays listed: the next start, or the next release, tries again.
+            Some(Err(_)) | None => None,
+        }
+    }
+
+    fn forget(&mut self, text: &str) {
+        if let Some(journal) = &mut self.journal {
+            drop(journal.forget(text));
+        }
+    }
+
+    fn keeps(&self, index: usize) -> bool {
+        self.keep_foreign && self.held.get(index).is_some_and(|held| held.foreign)
+    }
+
+    fn select(&self, chunk: &[usize]) -> Vec<Address> {
+        chunk
+            .iter()
+            .filter_map(|index| self.held.get(*index))
+            .map(|held| held.address.clone())
+            .collect()
+    }
+}
+
+fn elapsed(since: std::time::Instant) -> Duration {
+    Clock::now().saturating_duration_since(since)
+}
+
+/// The text of an error with those of its causes.
+pub(crate) fn with_causes(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

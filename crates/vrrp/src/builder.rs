@@ -1,0 +1,319 @@
+//! From what the operator said to a router that runs: everything that can fail does so here, before the kernel is changed.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journal::Journal;
+use reactor::{Clock, Interest, Reactor};
+use vip_netlink::{Address, Announcer, Client, Monitor, PresentAddress, Scope};
+use vrrp_fsm::VirtualRouter as Machine;
+use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
+
+use crate::addresses::{Addresses, Held};
+use crate::error::BuildError;
+use crate::event::EventSink;
+use crate::handle::Handle;
+use crate::instance::{Instance, Shared};
+use crate::links::Links;
+use crate::port::Port;
+use crate::router::{self, Router};
+use crate::running::RunningRouter;
+use crate::socket::Device;
+use crate::virtual_router::VirtualRouter;
+
+/// Where journals are kept unless [`RouterBuilder::run_directory`] says otherwise.
+const RUN_DIRECTORY: &str = "/run/vrrp";
+
+/// Collects virtual routers and makes a [`Router`] of them.
+#[derive(Debug)]
+#[must_use = "a builder does nothing before build() or start()"]
+pub struct RouterBuilder {
+    virtual_routers: Vec<VirtualRouter>,
+    run_directory: PathBuf,
+    release_timeout: Duration,
+    event_capacity: usize,
+}
+
+impl Default for RouterBuilder {
+    fn default() -> Self {
+        Self {
+            virtual_routers: Vec::new(),
+            run_directory: PathBuf::from(RUN_DIRECTORY),
+            release_timeout: Duration::from_secs(5),
+            event_capacity: 4096,
+        }
+    }
+}
+
+impl RouterBuilder {
+    /// Adds a virtual router.
+    pub fn virtual_router(mut self, virtual_router: VirtualRouter) -> Self {
+        self.virtual_routers.push(virtual_router);
+        self
+    }
+
+    /// Adds virtual routers.
+    pub fn virtual_routers(
+        mut self,
+        virtual_routers: impl IntoIterator<Item = VirtualRouter>,
+    ) -> Self {
+        self.virtual_routers.extend(virtual_routers);
+        self
+    }
+
+    /// Where the journals of what we configured are kept; `/run/vrrp` by default. It should be on a tmpfs, be the same
+    /// after a restart, and is created if missing.
+    pub fn run_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.run_directory = directory.into();
+        self
+    }
+
+    /// How long a shutdown tries to remove the addresses; 5 s by default.
+    pub fn release_timeout(mut self, timeout: Duration) -> Self {
+        self.release_timeout = timeout;
+        self
+    }
+
+    /// How many unread events are kept, at least 1; 4096 by default.
+    pub fn event_capacity(mut self, capacity: usize) -> Self {
+        self.event_capacity = capacity;
+        self
+    }
+
+    /// Opens sockets and journals, removes what a dead predecessor left, and lets the virtual routers of
+    /// [`VirtualRouter::candidate`] stand for election. The router belongs to the network namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`]; nothing is configured in the kernel then.
+    pub fn build(self) -> Result<Router, BuildError> {
+        if self.virtual_routers.is_empty() {
+            return Err(BuildError::NoVirtualRouters);
+        }
+        check_unique(&self.virtual_routers)?;
+        let mut reactor = open("the event loop", Reactor::new())?;
+        // The monitor before the tables, so that nothing falls between.
+        let monitor = Monitor::open()?;
+        open("the event loop", reactor.register(&monitor, Interest::Readable, router::MONITOR))?;
+        let mut kernel = Client::open()?;
+        let links = Links::new(kernel.links()?);
+        let present = kernel.addresses()?;
+
+        let machines = self.machines(&links)?;
+        let ports = self.ports(&mut reactor, &links)?;
+        let announcer = Announcer::open()?;
+        let mut leftovers = Vec::new();
+        let mut instances = Vec::with_capacity(machines.len());
+        for (virtual_router, machine) in self.virtual_routers.iter().zip(machines) {
+            let index = instances.len();
+            let port =
+                ports.iter().position(|port| port.members.contains(&index)).unwrap_or_default();
+            let (journal, left) =
+                open_journal(&self.run_directory, virtual_router, machine.config().family)?;
+            leftovers.extend(left.into_iter().map(|text| (index, text)));
+            let held = held(virtual_router, &links, &present)?;
+            let keep_foreign = machine.priority().is_owner();
+            let addresses = Addresses::new(held, Some(journal), keep_foreign);
+            instances.push(Instance::new(virtual_router.clone(), machine, addresses, port));
+        }
+
+        let names: Arc<[Arc<str>]> = self
+            .virtual_routers
+            .iter()
+            .map(|virtual_router| Arc::clone(&virtual_router.name))
+            .collect();
+        let (sender, commands) = crossbeam_channel::unbounded();
+        let handle = Handle::new(sender, reactor.waker(), names);
+        let shared = Shared {
+            clock: Clock::new(),
+            kernel,
+            announcer,
+            links,
+            ports,
+            events: EventSink::new(self.event_capacity),
+            forwards_ipv6: false,
+            buffer: Shared::buffer(),
+        };
+        let mut router = Router::new(
+            reactor,
+            monitor,
+            shared,
+            instances,
+            commands,
+            handle,
+            self.release_timeout,
+        );
+        // From here on the kernel is changed, and nothing can fail.
+        router.begin(&leftovers, &present);
+        Ok(router)
+    }
+
+    /// Builds the router and runs it in a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`RouterBuilder::build`], and [`BuildError::Thread`].
+    pub fn start(self) -> Result<RunningRouter, BuildError> {
+        RunningRouter::start(self.build()?)
+    }
+
+    fn machines(&self, links: &Links) -> Result<Vec<Machine>, BuildError> {
+        let mut machines = Vec::with_capacity(self.virtual_routers.len());
+        for virtual_router in &self.virtual_routers {
+            let name = || virtual_router.name.to_string();
+            let config = virtual_router.config()?;
+            let link = find(links, virtual_router, &virtual_router.interface)?;
+            if virtual_router.peers.is_empty() && !link.multicast {
+                return Err(BuildError::NoMulticast {
+                    virtual_router: name(),
+                    interface: virtual_router.interface.clone(),
+                });
+            }
+            let seed = u64::from(virtual_router.vrid.get()) << 32 | u64::from(std::process::id());
+            let machine = Machine::new(config, seed)
+                .map_err(|source| BuildError::Config { virtual_router: name(), source })?;
+            machines.push(machine);
+        }
+        Ok(machines)
+    }
+
+    fn ports(&self, reactor: &mut Reactor, links: &Links) -> Result<Vec<Port>, BuildError> {
+        let mut members: BTreeMap<(String, AddressFamily), Vec<usize>> = BTreeMap::new();
+        for (index, virtual_router) in self.virtual_routers.iter().enumerate() {
+            let key = (virtual_router.interface.clone(), virtual_router.decide_family()?);
+            members.entry(key).or_default().push(index);
+        }
+        let mut ports = Vec::with_capacity(members.len());
+        for ((name, family), members) in members {
+            let here = || members.iter().filter_map(|index| self.virtual_routers.get(*index));
+            let Some(link) = links.by_name(&name) else { continue };
+            let vrids: Vec<Vrid> = here().map(|virtual_router| virtual_router.vrid).collect();
+            let multicast = here().any(|virtual_router| virtual_router.peers.is_empty());
+            let device = Device { name: name.clone(), index: link.index };
+            let token = router::port_token(ports.len());
+            let port = Port::open(reactor, token, device, family, members, vrids, multicast);
+            ports.push(port.map_err(|source| socket_error(name, source))?);
+        }
+        Ok(ports)
+    }
+}
+
+fn open<T>(what: &'static str, result: io::Result<T>) -> Result<T, BuildError> {
+    result.map_err(|source| BuildError::Open { what, source })
+}
+
+fn socket_error(interface: String, source: io::Error) -> BuildError {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        BuildError::Permission { action: "a raw socket", source }
+    } else {
+        BuildError::Socket { interface, source }
+    }
+}
+
+fn check_unique(virtual_routers: &[VirtualRouter]) -> Result<(), BuildError> {
+    for (index, later) in virtual_routers.iter().enumerate() {
+        for earlier in virtual_routers.iter().take(index) {
+            if earlier.name == later.name {
+                return Err(BuildError::DuplicateName { name: later.name.to_string() });
+            }
+            let same_election = earlier.vrid == later.vrid
+                && earlier.interface == later.interface
+                && earlier.decide_family()? == later.decide_family()?;
+            let peers_overlap = later.peers.iter().any(|peer| earlier.peers.contains(peer));
+            let one_kind = earlier.peers.is_empty() == later.peers.is_empty();
+            if same_election && one_kind && (later.peers.is_empty() || peers_overlap) {
+                return Err(BuildError::DuplicateVirtualRouter {
+                    first: earlier.name.to_string(),
+                    second: later.name.to_string(),
+                    interface: later.interface.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn find<'a>(
+    links: &'a Links,
+    virtual_router: &VirtualRouter,
+    interface: &str,
+) -> Result<&'a vip_netlink::Link, BuildError> {
+    links.by_name(interface).ok_or_else(|| BuildError::NoSuchInterface {
+        virtual_router: virtual_router.name.to_string(),
+        interface: interface.to_owned(),
+        existing: links.names(),
+    })
+}
+
+/// The addresses to install, as the kernel wants them.
+pub(crate) fn held(
+    virtual_router: &VirtualRouter,
+    links: &Links,
+    present: &[PresentAddress],
+) -> Result<Vec<Held>, BuildError> {
+    let installed = virtual_router.addresses.iter().filter(|address| address.installed);
+    installed
+        .map(|wanted| {
+            let name = wanted.interface.as_deref().unwrap_or(&virtual_router.interface);
+            let link = find(links, virtual_router, name)?;
+            let invalid = |source| BuildError::Address {
+                virtual_router: virtual_router.name.to_string(),
+                address: wanted.to_string(),
+                source,
+            };
+            let (ip, prefix_len): (IpAddr, u8) = (wanted.net.addr(), wanted.net.prefix_len());
+            let mut address = Address::new(link.index, ip, prefix_len)
+                .map_err(invalid)?
+                .scope(Scope::new(wanted.scope))
+                .detect_duplicates(wanted.duplicate_detection)
+                .prefix_route(wanted.prefix_route);
+            if let Some(label) = &wanted.label {
+                address = address.label(label).map_err(invalid)?;
+            }
+            if let Some(broadcast) = wanted.broadcast {
+                address = address.broadcast(broadcast);
+            }
+            if let Some(preferred) = wanted.preferred {
+                address = address.deprecated(!preferred);
+            }
+            let foreign = present.iter().any(|present| present.address.key() == address.key());
+            Ok(Held { address, present: false, ours: false, foreign, watched: wanted.watched })
+        })
+        .collect()
+}
+
+/// Opens the journal of one virtual router, which is also the lock that keeps a second process from running it.
+fn open_journal(
+    directory: &Path,
+    virtual_router: &VirtualRouter,
+    family: AddressFamily,
+) -> Result<(Journal, Vec<String>), BuildError> {
+    let version = match family {
+        AddressFamily::Ipv4 => 4,
+        AddressFamily::Ipv6 => 6,
+    };
+    // Virtual routers with unicast peers may share a VRID; their peers tell them apart.
+    let peers = virtual_router.peers.iter().min();
+    let peers = peers.map(|peer| format!("-{peer}").replace(':', "_")).unwrap_or_default();
+    let namespace = network_namespace().map_err(|source| BuildError::Open {
+        what: "/proc/thread-self/ns/net, which names the network namespace",
+        source,
+    })?;
+    let interface = virtual_router.interface.replace('/', "_");
+    let vrid = virtual_router.vrid.get();
+    let file = format!("{namespace}-{interface}-{version}-{vrid}{peers}.journal");
+    Journal::open(directory.join(file)).map_err(|source| BuildError::Journal {
+        virtual_router: virtual_router.name.to_string(),
+        source,
+    })
+}
+
+/// The inode of the calling thread's network namespace: the same name after a restart, another in another namespace.
+fn network_namespace() -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
+}

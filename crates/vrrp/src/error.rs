@@ -1,0 +1,237 @@
+//! Errors, one type for each thing a caller does.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::io;
+
+use vrrp_fsm::ConfigError;
+use vrrp_fsm::vrrp_proto::{AddressFamily, PasswordTooLong};
+
+/// Why a [`Router`](crate::Router) cannot be built. Nothing is left configured in the kernel then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is nothing to run.
+    #[error("no virtual router is configured: add one with RouterBuilder::virtual_router")]
+    NoVirtualRouters,
+    /// Two virtual routers have one name.
+    #[error("two virtual routers are named {name:?}: names must be unique")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// Two virtual routers are the same one: VRID, interface, family and peers.
+    #[error(
+        "{first:?} and {second:?} are the same virtual router on {interface}: change the VRID of one"
+    )]
+    DuplicateVirtualRouter {
+        /// The earlier one's name.
+        first: String,
+        /// The later one's name.
+        second: String,
+        /// Their interface.
+        interface: String,
+    },
+    /// An advertised address is needed at least to know the family.
+    #[error(
+        "virtual router {virtual_router:?} has no virtual address: add one with VirtualRouter::address"
+    )]
+    NoAddresses {
+        /// The virtual router's name.
+        virtual_router: String,
+    },
+    /// Addresses of two families in one virtual router.
+    #[error(
+        "virtual router {virtual_router:?} is {family}, {address} is not: make a second virtual router, \
+             or mark a virtual address as not advertised"
+    )]
+    WrongFamily {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The address that does not fit.
+        address: IpAddr,
+        /// The family of the virtual router.
+        family: AddressFamily,
+    },
+    /// The password cannot be sent.
+    #[error("virtual router {virtual_router:?}: the password cannot be used")]
+    Password {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// What is wrong with it.
+        source: PasswordTooLong,
+    },
+    /// The parameters do not fit each other.
+    #[error("virtual router {virtual_router:?} is not configured correctly")]
+    Config {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// What does not fit.
+        source: ConfigError,
+    },
+    /// The interface does not exist.
+    #[error("virtual router {virtual_router:?}: there is no interface {interface:?}; there are: {}", existing.join(", "))]
+    NoSuchInterface {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The interface asked for.
+        interface: String,
+        /// The interfaces of this network namespace.
+        existing: Vec<String>,
+    },
+    /// The interface cannot carry VRRP.
+    #[error(
+        "virtual router {virtual_router:?}: the interface {interface:?} cannot send multicast; use unicast peers"
+    )]
+    NoMulticast {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The interface.
+        interface: String,
+    },
+    /// The process may not open raw sockets.
+    #[error(
+        "no permission for {action}: run as root, or give the program CAP_NET_RAW and CAP_NET_ADMIN \
+             (setcap cap_net_raw,cap_net_admin+ep PROGRAM)"
+    )]
+    Permission {
+        /// What was tried.
+        action: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A VRRP socket cannot be opened.
+    #[error("cannot open a VRRP socket on {interface}")]
+    Socket {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The event loop, netlink or packet socket cannot be opened.
+    #[error("cannot open {what}")]
+    Open {
+        /// What it was.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel's links and addresses cannot be read.
+    #[error("the interfaces of this network namespace cannot be read")]
+    Read {
+        /// What the kernel said.
+        #[from]
+        source: vip_netlink::QueryError,
+    },
+    /// An address cannot be what was asked for.
+    #[error("virtual router {virtual_router:?}: the address {address} cannot be used")]
+    Address {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        source: vip_netlink::InvalidAddress,
+    },
+    /// Addresses cannot be announced.
+    #[error("virtual addresses cannot be announced")]
+    Announce {
+        /// What the kernel said.
+        #[from]
+        source: vip_netlink::AnnounceError,
+    },
+    /// Another process runs the same virtual router, or the run directory cannot be used.
+    #[error("virtual router {virtual_router:?} cannot be journalled")]
+    Journal {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// Which; [`JournalError::Held`](journal::JournalError::Held) names the other process.
+        source: journal::JournalError,
+    },
+    /// The thread cannot be started.
+    #[error("cannot start the router's thread")]
+    Thread {
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// There is no virtual router of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no virtual router {name:?}; there are: {}", existing.join(", "))]
+pub struct UnknownVirtualRouter {
+    pub(crate) name: String,
+    pub(crate) existing: Vec<String>,
+}
+
+/// Why a campaign ended without mastership.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// The time is over; the virtual router is no candidate any more.
+    #[error("{virtual_router}: not Master within {timeout:?}: {why}")]
+    Timeout {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// How long was waited.
+        timeout: Duration,
+        /// The reason of its present state, for people.
+        why: String,
+    },
+    /// It is not Master at this moment.
+    #[error("{virtual_router}: not Master: {why}")]
+    NotMaster {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The reason of its present state, for people.
+        why: String,
+    },
+    /// The router has been shut down, or its thread has ended.
+    #[error("the router has been shut down")]
+    Stopped,
+}
+
+/// The router has been shut down, or its thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the router has been shut down")]
+#[non_exhaustive]
+pub struct Stopped;
+
+/// Why a shutdown was not complete.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// Addresses could not be removed in time. They are in the journal: the next start removes them.
+    #[error(
+        "not released within {timeout:?}: {}; remove them with `ip address del`",
+        Remaining(remaining)
+    )]
+    Timeout {
+        /// How long was waited.
+        timeout: Duration,
+        /// The addresses that remain, by virtual router.
+        remaining: Vec<(String, Vec<String>)>,
+    },
+    /// The router's thread panicked; it released what it could while it unwound.
+    #[error("the router's thread panicked")]
+    Panicked,
+    /// The event loop failed.
+    #[error("the router's event loop failed: {error}")]
+    Loop {
+        /// What the system said.
+        error: String,
+    },
+}
+
+struct Remaining<'a>(&'a [(String, Vec<String>)]);
+
+impl fmt::Display for Remaining<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, addresses)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{name}: {}", addresses.join(", "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! What a running router tells: a bounded queue that the router's thread can never wait on.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use vrrp_fsm::{Fault, Reason, State};
+
+/// Something happened to a virtual router.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// When, by the wall clock: for people to read, never to compare with.
+    pub at: SystemTime,
+    /// The name of the virtual router.
+    pub virtual_router: Arc<str>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The election's state changed. `Master` is reported once all addresses are present, `Initialize`
+    /// once all are gone.
+    StateChanged {
+        /// The state before.
+        from: State,
+        /// The state now.
+        to: State,
+        /// Why.
+        reason: Reason,
+        /// Orders the masterships of this process; not a fencing token.
+        term: u64,
+    },
+    /// There are, or were, two Masters; ours has more right to it and announces its addresses again at the end.
+    Contended {
+        /// Who remains: our source address.
+        winner: IpAddr,
+        /// Who has to give up.
+        loser: IpAddr,
+        /// How long both advertised, so far.
+        duration: Duration,
+        /// Whether the other one still does; then this is told again every master-down interval.
+        ongoing: bool,
+    },
+    /// Something keeps the virtual router from taking part.
+    Fault(Fault),
+    /// It does not any more.
+    FaultCleared(Fault),
+    /// The kernel refused an address; the machine decides whether to try again.
+    AddressFailed {
+        /// The address.
+        address: String,
+        /// What the kernel said.
+        error: String,
+    },
+    /// Somebody else removed an address that we held as Master.
+    AddressRemovedByOthers {
+        /// The address.
+        address: String,
+    },
+    /// An address that a dead process of ours had left was removed at start.
+    LeftoverRemoved {
+        /// The address.
+        address: String,
+    },
+    /// Advertisements were lost because the receive queue was full.
+    ReceiveQueueOverflow,
+}
+
+impl EventKind {
+    /// How loud a log should be about it.
+    #[must_use]
+    pub const fn level(&self) -> log::Level {
+        match self {
+            Self::StateChanged { .. } | Self::FaultCleared(_) => log::Level::Info,
+            Self::Contended { .. }
+            | Self::Fault(_)
+            | Self::AddressFailed { .. }
+            | Self::AddressRemovedByOthers { .. }
+            | Self::LeftoverRemoved { .. }
+            | Self::ReceiveQueueOverflow => log::Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.virtual_router, self.kind)
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateChanged { from, to, reason, term } => {
+                write!(f, "{from} -> {to}: {reason} (term {term})")
+            }
+            Self::Contended { winner, loser, duration, ongoing: true } => {
+                write!(
+                    f,
+                    "two Masters since {duration:?}: {winner} (ours) and {loser}, which may not hear us"
+                )
+            }
+            Self::Contended { winner, loser, duration, ongoing: false } => {
+                write!(f, "two Masters for {duration:?}: {winner} (ours) remains, {loser} gave up")
+            }
+            Self::Fault(fault) => write!(f, "cannot take part: {fault}"),
+            Self::FaultCleared(fault) => write!(f, "no longer: {fault}"),
+            Self::AddressFailed { address, error } => write!(f, "{address}: {error}"),
+            Self::AddressRemovedByOthers { address } => {
+                write!(f, "{address} was removed by somebody else")
+            }
+            Self::LeftoverRemoved { address } => {
+                write!(f, "{address} was left by a process that died; removed")
+            }
+            Self::ReceiveQueueOverflow => {
+                f.write_str("advertisements were lost: receive queue full")
+            }
+        }
+    }
+}
+
+/// A receiver of [`Event`]s. Clones share one queue: each event goes to one of them.
+///
+/// The queue is bounded; when nobody reads it the oldest events are dropped and counted.
+#[derive(Clone, Debug)]
+pub struct Events {
+    receiver: Receiver<Event>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// Waits for the next event; `None` when the router has ended and all its events are read.
+    #[must_use]
+    pub fn recv(&self) -> Option<Event> {
+        self.receiver.recv().ok()
+    }
+
+    /// Waits for the next event, but not longer than `timeout`; `None` also when the router has ended.
+    #[must_use]
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
+        self.receiver.recv_timeout(timeout).ok()
+    }
+
+    /// The next event if there is one already.
+    #[must_use]
+    pub fn try_recv(&self) -> Option<Event> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Events as they come, until the router has ended.
+    pub fn iter(&self) -> impl Iterator<Item = Event> {
+        self.receiver.iter()
+    }
+
+    /// The channel itself, for `crossbeam_channel::select!`.
+    #[must_use]
+    pub const fn receiver(&self) -> &Receiver<Event> {
+        &self.receiver
+    }
+
+    /// Reads all events and writes each to the `log` facade, until the router has ended.
+    ///
+    /// For a thread of yours: the router's own never logs, because a log can block and an election cannot wait.
+    pub fn log_all(&self) {
+        for event in self.iter() {
+            log::log!(event.kind.level(), "{event}");
+        }
+    }
+
+    /// How many events were dropped because nobody read them in time.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The router's end of the queue.
+#[derive(Debug)]
+pub(crate) struct EventSink {
+    sender: Sender<Event>,
+    queue: Events,
+}
+
+impl EventSink {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
+        Self { sender, queue: Events { receiver, dropped: Arc::default() } }
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        self.queue.clone()
+    }
+
+    /// Puts an event into the queue; never waits.
+    pub(crate) fn emit(&self, virtual_router: &Arc<str>, kind: EventKind) {
+        let at = reactor::Clock::wall();
+        let mut event = Event { at, virtual_router: Arc::clone(virtual_router), kind };
+        while let Err(TrySendError::Full(refused)) = self.sender.try_send(event) {
+            event = refused;
+            if self.queue.receiver.try_recv().is_ok() {
+                self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_the_oldest() {
+        let sink = EventSink::new(2);
+        let events = sink.events();
+        let name: Arc<str> = Arc::from("web");
+        for fault in [Fault::LinkDown, Fault::NoSourceAddress, Fault::NotReady] {
+            sink.emit(&name, EventKind::Fault(fault));
+        }
+        assert_eq!(events.dropped(), 1);
+        drop(sink);
+        let texts: Vec<String> = events.iter().map(|event| event.to_string()).collect();
+        assert_eq!(texts.len(), 2);
+        assert!(texts[1].contains("not ready"), "{texts:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Orders to a router from other threads.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use reactor::Waker;
+use vrrp_fsm::vrrp_proto::Priority;
+use vrrp_fsm::{State, Why};
+
+use crate::election::Election;
+use crate::error::{Stopped, UnknownVirtualRouter};
+use crate::status::Status;
+
+/// Which virtual router: its place in the order they were added in.
+pub(crate) type Index = usize;
+
+/// Names one campaign, and the leadership that comes of it.
+pub(crate) type CampaignId = u64;
+
+/// What other threads ask of the router. Answers go through channels that never block it.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Be a candidate; tell when Master.
+    Campaign {
+        router: Index,
+        campaign: CampaignId,
+        reply: Sender<Granted>,
+    },
+    /// Lead if Master already, changing nothing.
+    Lead {
+        router: Index,
+        campaign: CampaignId,
+        reply: Sender<Result<Granted, Why>>,
+    },
+    /// The campaign was given up, or its leadership given back; tell when the addresses are gone.
+    Resign {
+        router: Index,
+        campaign: CampaignId,
+        released: Option<Sender<()>>,
+    },
+    Candidate {
+        router: Index,
+        candidate: bool,
+    },
+    Priority {
+        router: Index,
+        priority: Priority,
+    },
+    Ready {
+        router: Index,
+        ready: bool,
+    },
+    Status {
+        reply: Sender<Status>,
+    },
+    Shutdown,
+}
+
+/// Answers without ever waiting. Each of these channels has room for its one answer; one whose receiver has given up and gone
+/// needs none.
+pub(crate) fn answer<T>(to: &Sender<T>, value: T) {
+    match to.try_send(value) {
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// A mastership, on its way to the one who campaigned.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) term: u64,
+    pub(crate) lost: Receiver<Lost>,
+}
+
+/// We are not Master any more.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Lost {
+    /// The state now; from [`State::Initialize`] only an end of the fault or a new campaign leads back.
+    pub state: State,
+    /// Why.
+    pub why: Why,
+}
+
+/// Gives orders to a [`Router`](crate::Router) from any thread. Cheap to clone; it does not keep the router alive.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: Sender<Command>,
+    waker: Waker,
+    names: Arc<[Arc<str>]>,
+}
+
+/// How long an answer of the router is waited for before it counts as gone. Its loop answers within milliseconds; this is
+/// for a stopped or stuck one.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Handle {
+    pub(crate) fn new(commands: Sender<Command>, waker: Waker, names: Arc<[Arc<str>]>) -> Self {
+        Self { commands, waker, names }
+    }
+
+    /// The election of one virtual router.
+    pub fn election(&self, virtual_router: &str) -> Result<Election, UnknownVirtualRouter> {
+        let index = self.index(virtual_router)?;
+        Ok(Election::new(self.clone(), index, Arc::from(virtual_router)))
+    }
+
+    /// The names of the virtual routers, in the order they were added in.
+    pub fn virtual_routers(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
+    /// Says whether the service behind the addresses can serve. One that is not ready is not promoted, and releases if it
+    /// is Master ([`Fault::NotReady`](vrrp_fsm::Fault::NotReady)).
+    pub fn set_ready(&self, virtual_router: &str, ready: bool) -> Result<(), UnknownVirtualRouter> {
+        let router = self.index(virtual_router)?;
+        self.tell(Command::Ready { router, ready });
+        Ok(())
+    }
+
+    /// Changes the priority, as tracking does. 0 is taken as 1: leaving is what [`Handle::set_candidate`] is for.
+    pub fn set_priority(
+        &self,
+        virtual_router: &str,
+        priority: u8,
+    ) -> Result<(), UnknownVirtualRouter> {
+        let router = self.index(virtual_router)?;
+        self.tell(Command::Priority { router, priority: Priority::new(priority.max(1)) });
+        Ok(())
+    }
+
+    /// Stands for election, or no longer does, without anyone waiting for the result.
+    pub fn set_candidate(
+        &self,
+        virtual_router: &str,
+        candidate: bool,
+    ) -> Result<(), UnknownVirtualRouter> {
+        let router = self.index(virtual_router)?;
+        self.tell(Command::Candidate { router, candidate });
+        Ok(())
+    }
+
+    /// What the router does at this moment, and why.
+    pub fn status(&self) -> Result<Status, Stopped> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.send(Command::Status { reply })?;
+        match answer.recv_timeout(PATIENCE) {
+            Ok(status) => Ok(status),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Stopped),
+        }
+    }
+
+    /// Asks the router to end: to release everything and stop. Returns at once.
+    pub fn request_shutdown(&self) {
+        self.tell(Command::Shutdown);
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).map_err(|_| Stopped)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// For orders that have no answer: a router that is gone has nothing left to be changed.
+    pub(crate) fn tell(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            self.waker.wake();
+        }
+    }
+
+    fn index(&self, name: &str) -> Result<Index, UnknownVirtualRouter> {
+        self.names.iter().position(|known| known.as_ref() == name).ok_or_else(|| {
+            UnknownVirtualRouter {
+                name: name.to_owned(),
+                existing: self.names.iter().map(ToString::to_string).collect(),
+            }
+        })
+    }
+}

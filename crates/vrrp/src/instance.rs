@@ -1,0 +1,413 @@
+//! One virtual router at work: carries out what its machine asks for.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use reactor::Clock;
+use vip_netlink::{Announcer, Client};
+use vrrp_fsm::vrrp_proto::Priority;
+use vrrp_fsm::{
+    Datagram, EffectFailed, Fault, Faults, Instant, MAX_DATAGRAM_LEN, Output, PathId, Send,
+    SendFailed, State, VirtualRouter as Machine, Wanted,
+};
+
+use crate::addresses::Addresses;
+use crate::announce::Schedule;
+use crate::event::{EventKind, EventSink};
+use crate::handle::{CampaignId, Granted, Lost, answer};
+use crate::links::Links;
+use crate::port::Port;
+use crate::status::VirtualRouterStatus;
+use crate::virtual_router::VirtualRouter;
+
+/// Frames announced in one step, before timers and packets have their turn again.
+const FRAMES_A_STEP: usize = 64;
+
+/// What all virtual routers share.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) kernel: Client,
+    pub(crate) announcer: Announcer,
+    pub(crate) links: Links,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) events: EventSink,
+    /// The R flag of neighbour advertisements has to be the truth (RFC 4861 §7.2.4).
+    pub(crate) forwards_ipv6: bool,
+    pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
+}
+
+impl Shared {
+    pub(crate) fn buffer() -> Box<[u8; MAX_DATAGRAM_LEN]> {
+        Box::new([0; MAX_DATAGRAM_LEN])
+    }
+
+    /// The present moment, in the machines' form.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_nanos(self.clock.now_nanos())
+    }
+}
+
+/// One virtual router.
+pub(crate) struct Instance {
+    pub(crate) name: Arc<str>,
+    pub(crate) settings: VirtualRouter,
+    pub(crate) machine: Machine,
+    pub(crate) addresses: Addresses,
+    /// The index of its port in [`Shared::ports`].
+    pub(crate) port: usize,
+    /// It stands for election whether anyone waits for the result or not.
+    candidate: bool,
+    /// It stands for election at present.
+    standing: bool,
+    pub(crate) schedule: Schedule,
+    pub(crate) followers: Followers,
+    faults: Faults,
+}
+
+/// Who wants to be told, on other threads.
+#[derive(Debug, Default)]
+pub(crate) struct Followers {
+    campaigns: Vec<(CampaignId, Sender<Granted>)>,
+    leaders: Vec<(CampaignId, Sender<Lost>)>,
+    releases: Vec<Sender<()>>,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        settings: VirtualRouter,
+        machine: Machine,
+        addresses: Addresses,
+        port: usize,
+    ) -> Self {
+        let faults = machine.faults();
+        Self {
+            name: Arc::clone(&settings.name),
+            schedule: Schedule::new(settings.announcements),
+            settings,
+            machine,
+            addresses,
+            port,
+            candidate: false,
+            standing: false,
+            followers: Followers::default(),
+            faults,
+        }
+    }
+
+    /// The next moment at which [`Instance::handle_timeout`] has something to do.
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let work = self.addresses.is_working().then_some(now);
+        [work, self.machine.poll_timeout(), self.schedule.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due: the machine's timers, a part of the address work, a part of the announcements.
+    pub(crate) fn handle_timeout(&mut self, shared: &mut Shared) {
+        self.machine.handle_timeout(shared.now());
+        self.work(shared);
+    }
+
+    /// A datagram for this virtual router. What is wrong with it is counted by the machine.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_>,
+        shared: &mut Shared,
+    ) {
+        match self.machine.handle_datagram(now, datagram) {
+            Ok(()) | Err(_) => {} // counted by the machine
+        }
+        // Almost every advertisement changes a deadline and nothing else.
+        if self.carry_out(shared) {
+            self.work(shared);
+        }
+    }
+
+    /// Datagrams were lost before they could be read.
+    pub(crate) fn handle_overflow(&mut self, shared: &mut Shared) {
+        self.machine.handle_overflow(shared.now());
+        self.work(shared);
+    }
+
+    pub(crate) fn set_candidate(&mut self, candidate: bool, shared: &mut Shared) {
+        self.candidate = candidate;
+        self.work(shared);
+    }
+
+    /// Ends every candidacy, for good.
+    pub(crate) fn shut_down(&mut self, shared: &mut Shared) {
+        self.followers.campaigns.clear();
+        self.tell_lost(shared);
+        self.set_candidate(false, shared);
+    }
+
+    pub(crate) fn set_priority(&mut self, priority: Priority, shared: &mut Shared) {
+        self.machine.handle_priority(shared.now(), priority);
+        self.work(shared);
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: Fault, present: bool, shared: &mut Shared) {
+        if self.machine.faults().contains(fault) == present {
+            return;
+        }
+        let now = shared.now();
+        if present {
+            self.machine.handle_fault(now, fault);
+        } else {
+            self.machine.handle_fault_cleared(now, fault);
+        }
+        self.work(shared);
+    }
+
+    pub(crate) fn set_source(&mut self, source: Option<IpAddr>, shared: &mut Shared) {
+        self.machine.handle_source_address(shared.now(), PathId::FIRST, source);
+        self.work(shared);
+    }
+
+    /// Others removed addresses of ours, by index.
+    pub(crate) fn handle_removed(&mut self, removed: &[usize], shared: &mut Shared) {
+        for index in removed {
+            if let Some(held) = self.addresses.held.get_mut(*index) {
+                held.present = false;
+                let address = held.address.to_string();
+                shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
+            }
+        }
+        self.machine.handle_addresses_lost(shared.now());
+        self.work(shared);
+    }
+
+    /// Nothing of ours is in the kernel and nothing is under way.
+    pub(crate) fn is_released(&self) -> bool {
+        self.machine.state() == State::Initialize
+            && !self.addresses.is_working()
+            && self.addresses.ours().next().is_none()
+    }
+
+    pub(crate) fn campaign(
+        &mut self,
+        campaign: CampaignId,
+        reply: Sender<Granted>,
+        shared: &mut Shared,
+    ) {
+        self.followers.campaigns.push((campaign, reply));
+        if self.machine.reported_state() == State::Master {
+            self.grant();
+        }
+        self.work(shared);
+    }
+
+    pub(crate) fn lead(&mut self, campaign: CampaignId) -> Option<Granted> {
+        (self.machine.reported_state() == State::Master)
+            .then(|| self.followers.lead(campaign, self.machine.term()))
+    }
+
+    pub(crate) fn resign(
+        &mut self,
+        campaign: CampaignId,
+        released: Option<Sender<()>>,
+        shared: &mut Shared,
+    ) {
+        self.followers.releases.extend(released);
+        self.followers.campaigns.retain(|(other, _)| *other != campaign);
+        let leaders = self.followers.leaders.len();
+        self.followers.leaders.retain(|(other, _)| *other != campaign);
+        if self.followers.leaders.len() < leaders {
+            self.candidate = false;
+        }
+        self.work(shared);
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> VirtualRouterStatus {
+        let config = self.machine.config();
+        VirtualRouterStatus {
+            name: Arc::clone(&self.name),
+            vrid: config.vrid,
+            family: config.family,
+            interface: self.settings.interface.clone(),
+            state: self.machine.reported_state(),
+            why: self.machine.why(now),
+            faults: self.machine.faults(),
+            candidate: self.standing,
+            term: self.machine.term(),
+            priority: self.machine.priority(),
+            source: self.machine.source(PathId::FIRST),
+            addresses: self.addresses.ours().map(ToString::to_string).collect(),
+            statistics: *self.machine.statistics(),
+        }
+    }
+
+    /// Carries out the machine's outputs, and as much of the longer work as one step may take.
+    pub(crate) fn work(&mut self, shared: &mut Shared) {
+        self.carry_out(shared);
+        self.stand(shared);
+        if self.addresses.is_working() {
+            let step = self.addresses.step(&mut shared.kernel);
+            for index in &step.added {
+                self.schedule.handle_present(*index);
+            }
+            for (index, error) in step.failed {
+                let address = self.addresses.held.get(index).map(|held| held.address.to_string());
+                let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
+                shared.events.emit(&self.name, kind);
+            }
+            if let Some(done) = step.complete {
+                let now = shared.now();
+                if done.wanted == Wanted::All {
+                    self.schedule.handle_complete(now, self.addresses.present());
+                }
+                let result = if done.success { Ok(()) } else { Err(EffectFailed) };
+                self.machine.handle_effect(now, done.id, result);
+                self.carry_out(shared);
+            }
+        }
+        self.announce(shared);
+        self.tell_released();
+    }
+
+    /// Stands for election exactly as long as somebody wants it: the configuration, a campaign, or a leadership.
+    fn stand(&mut self, shared: &mut Shared) {
+        let wanted = self.candidate
+            || !self.followers.campaigns.is_empty()
+            || !self.followers.leaders.is_empty();
+        if wanted == self.standing {
+            return;
+        }
+        self.standing = wanted;
+        if wanted {
+            self.machine.handle_startup(shared.now());
+        } else {
+            self.machine.handle_shutdown(shared.now());
+        }
+        self.carry_out(shared);
+    }
+
+    /// Carries out all outputs; whether there were any.
+    fn carry_out(&mut self, shared: &mut Shared) -> bool {
+        let mut any = false;
+        while let Some(output) = self.machine.poll_output() {
+            any = true;
+            match output {
+                Output::Send(send) => self.send(send, shared),
+                Output::SetAddresses { wanted, id } => {
+                    self.addresses.set(id, wanted);
+                    if wanted == Wanted::None {
+                        self.schedule.handle_release();
+                        self.tell_lost(shared);
+                    }
+                }
+                Output::Announce => self.schedule.handle_announce(shared.now()),
+                Output::StateChanged { from, to, reason, term } => {
+                    shared
+                        .events
+                        .emit(&self.name, EventKind::StateChanged { from, to, reason, term });
+                    if to == State::Master {
+                        self.grant();
+                    } else {
+                        self.tell_lost(shared);
+                    }
+                }
+                Output::Contended { winner, loser, duration, ongoing } => {
+                    let kind = EventKind::Contended { winner, loser, duration, ongoing };
+                    shared.events.emit(&self.name, kind);
+                }
+            }
+        }
+        self.note_faults(shared);
+        any
+    }
+
+    /// Sends one advertisement to all destinations. A path works when one of its destinations could be reached.
+    fn send(&mut self, send: Send, shared: &mut Shared) {
+        let path = PathId::FIRST;
+        let source = self.machine.source(path);
+        let mut result = Err(SendFailed);
+        if let Some(port) = shared.ports.get(self.port) {
+            for destination in self.machine.destinations(path) {
+                let Ok(bytes) =
+                    self.machine.encode(&send, path, destination, shared.buffer.as_mut_slice())
+                else {
+                    continue;
+                };
+                if port.sender.send(bytes, source, destination).is_ok() {
+                    result = Ok(());
+                }
+            }
+        }
+        self.machine.handle_send(shared.now(), path, result);
+    }
+
+    /// Announces what is due, at most [`FRAMES_A_STEP`]. A frame that cannot be sent is as good as one
+    /// that was lost on the way: the repetitions are for both.
+    fn announce(&mut self, shared: &mut Shared) {
+        let now = shared.now();
+        for _ in 0..FRAMES_A_STEP {
+            let Some(index) = self.schedule.next(now) else { return };
+            let Some(address) = self.addresses.held.get(index).map(|held| &held.address) else {
+                continue;
+            };
+            let link =
+                shared.links.by_index(address.interface()).filter(|link| link.can_announce());
+            let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { continue };
+            drop(match address.ip() {
+                IpAddr::V4(ip) => shared.announcer.gratuitous_arp(link.index, mac, ip),
+                IpAddr::V6(ip) => {
+                    shared.announcer.unsolicited_na(link.index, mac, ip, shared.forwards_ipv6)
+                }
+            });
+        }
+    }
+
+    fn note_faults(&mut self, shared: &Shared) {
+        let now = self.machine.faults();
+        if now == self.faults {
+            return;
+        }
+        for fault in Fault::ALL {
+            match (self.faults.contains(fault), now.contains(fault)) {
+                (false, true) => shared.events.emit(&self.name, EventKind::Fault(fault)),
+                (true, false) => shared.events.emit(&self.name, EventKind::FaultCleared(fault)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        self.faults = now;
+    }
+
+    fn grant(&mut self) {
+        let term = self.machine.term();
+        for (campaign, reply) in core::mem::take(&mut self.followers.campaigns) {
+            let granted = self.followers.lead(campaign, term);
+            // Nobody listens: the campaign's time ran out in this moment, and its resignation is on the way.
+            answer(&reply, granted);
+        }
+    }
+
+    fn tell_lost(&mut self, shared: &Shared) {
+        let lost = Lost { state: self.machine.state(), why: self.machine.why(shared.now()) };
+        for (_, leader) in self.followers.leaders.drain(..) {
+            // Room for one, and this is the only one; closing the channel says the same.
+            answer(&leader, lost);
+        }
+    }
+
+    fn tell_released(&mut self) {
+        if !self.followers.releases.is_empty()
+            && (self.is_released() || self.machine.state() == State::Backup)
+        {
+            for release in self.followers.releases.drain(..) {
+                answer(&release, ());
+            }
+        }
+    }
+}
+
+impl Followers {
+    fn lead(&mut self, campaign: CampaignId, term: u64) -> Granted {
+        let (tell, lost) = crossbeam_channel::bounded(1);
+        self.leaders.push((campaign, tell));
+        Granted { term, lost }
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens to links and addresses outside of us, and what follows from it.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use vip_netlink::{Address, Event, PresentAddress, Progress};
+use vrrp_fsm::{Fault, PathId};
+
+use crate::builder::held;
+use crate::event::EventKind;
+use crate::instance::Instance;
+use crate::links::{Links, source_address};
+use crate::router::{Router, port_token};
+
+/// What may have changed and has not been looked at yet.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of flags")]
+pub(crate) struct Changes {
+    /// Events were lost: everything may have changed.
+    everything: bool,
+    links: bool,
+    /// An address that we hold was removed, maybe by others.
+    held: bool,
+    /// An address that we might send from came or went.
+    sources: bool,
+}
+
+impl Changes {
+    pub(crate) const fn any(self) -> bool {
+        self.everything || self.links || self.held || self.sources
+    }
+}
+
+impl Router {
+    /// Reads the monitor's news and acts upon them.
+    pub(crate) fn follow_kernel(&mut self) -> io::Result<()> {
+        loop {
+            let mut events = Vec::new();
+            let progress =
+                self.monitor.poll(|event| events.push(event)).map_err(io::Error::other)?;
+            for event in events {
+                self.note(event);
+            }
+            if progress == Progress::Drained {
+                break;
+            }
+        }
+        if self.changes.any() {
+            self.look();
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Link(link) => {
+                self.shared.links.insert(link);
+                self.changes.links = true;
+            }
+            Event::LinkGone { index, .. } => {
+                self.shared.links.remove(index);
+                self.changes.links = true;
+            }
+            Event::AddressAdded(present) => {
+                let interface = present.address.interface();
+                let candidate = self.shared.ports.iter().any(|port| port.device.index == interface);
+                self.changes.sources |=
+                    candidate && !self.virtual_addresses.contains_key(&present.address.key());
+            }
+            Event::AddressRemoved(address) => self.note_removed(&address),
+            Event::Overrun => self.changes.everything = true,
+            _ => {}
+        }
+    }
+
+    fn note_removed(&mut self, address: &Address) {
+        for (instance, index) in self.virtual_addresses.get(&address.key()).into_iter().flatten() {
+            let held = self
+                .instances
+                .get(*instance)
+                .and_then(|instance| instance.addresses.held.get(*index));
+            self.changes.held |= held.is_some_and(|held| held.present && held.watched);
+        }
+        let ours =
+            |instance: &Instance| instance.machine.source(PathId::FIRST) == Some(address.ip());
+        self.changes.sources |= self.instances.iter().any(ours);
+    }
+
+    /// Compares the kernel's tables with what we believe. What cannot be read now is read in the next turn.
+    fn look(&mut self) {
+        if self.changes.everything {
+            let Ok(links) = self.shared.kernel.links() else { return };
+            self.shared.links = Links::new(links);
+            (self.changes.links, self.changes.held, self.changes.sources) = (true, true, true);
+            self.changes.everything = false;
+        }
+        if core::mem::take(&mut self.changes.links) {
+            self.apply_links();
+        }
+        if !self.changes.held && !self.changes.sources {
+            return;
+        }
+        let Ok(present) = self.shared.kernel.addresses() else { return };
+        if core::mem::take(&mut self.changes.sources) {
+            self.apply_sources(&present);
+        }
+        if core::mem::take(&mut self.changes.held) {
+            self.apply_held(&present);
+        }
+    }
+
+    /// Links that went down or came back; interfaces that were deleted and made again.
+    pub(crate) fn apply_links(&mut self) {
+        for index in 0..self.shared.ports.len() {
+            let Some(port) = self.shared.ports.get_mut(index) else { continue };
+            let Some(link) = self.shared.links.by_name(&port.device.name) else { continue };
+            if link.index != port.device.index
+                && port.reopen(&mut self.reactor, port_token(index), link.index).is_ok()
+            {
+                self.changes.sources = true;
+                self.rebind();
+            }
+        }
+        for index in 0..self.instances.len() {
+            self.with(index, |instance, shared| {
+                let bound = shared.ports.get(instance.port).map(|port| port.device.index);
+                let link = bound.and_then(|index| shared.links.by_index(index));
+                let up =
+                    link.is_some_and(|link| link.up && link.name == instance.settings.interface);
+                if instance.settings.track_link || up {
+                    instance.set_fault(Fault::LinkDown, !up, shared);
+                }
+            });
+        }
+    }
+
+    /// After an interface was made anew under another index: the addresses and the demultiplexer go by indices. What was in
+    /// the kernel has gone with the old interface.
+    fn rebind(&mut self) {
+        for instance in &mut self.instances {
+            let by_index = |index| self.shared.links.by_index(index).is_some();
+            if instance.addresses.held.iter().all(|held| by_index(held.address.interface())) {
+                continue;
+            }
+            // It fails while another of its interfaces is away; then that one's return tries again.
+            if let Ok(held) = held(&instance.settings, &self.shared.links, &[]) {
+                instance.addresses.rebind(held);
+            }
+        }
+        self.index();
+    }
+
+    /// The addresses to advertise from.
+    pub(crate) fn apply_sources(&mut self, present: &[PresentAddress]) {
+        let virtual_addresses: Vec<_> =
+            self.virtual_addresses.keys().map(|(_, ip, _)| *ip).collect();
+        for index in 0..self.instances.len() {
+            self.with(index, |instance, shared| {
+                // An owner's virtual addresses are its interface's own.
+                let owner = instance.machine.priority().is_owner();
+                let excluded = if owner { &[] } else { virtual_addresses.as_slice() };
+                let link = shared.ports.get(instance.port).map(|port| port.device.index);
+                let family = instance.machine.config().family;
+                let own = || link.and_then(|link| source_address(family, link, present, excluded));
+                let source = instance.settings.source.or_else(own);
+                if source != instance.machine.source(PathId::FIRST) || source.is_none() {
+                    instance.set_source(source, shared);
+                }
+            });
+        }
+    }
+
+    /// Addresses that we believed to hold and that are not there.
+    fn apply_held(&mut self, present: &[PresentAddress]) {
+        let present: BTreeSet<_> = present.iter().map(|present| present.address.key()).collect();
+        for index in 0..self.instances.len() {
+            let Some(instance) = self.instances.get(index) else { continue };
+            let held = instance.addresses.held.iter().enumerate();
+            let gone = held.filter(|(_, held)| {
+                held.present && held.watched && !present.contains(&held.address.key())
+            });
+            let gone: Vec<usize> = gone.map(|(index, _)| index).collect();
+            if !gone.is_empty() {
+                self.with(index, |instance, shared| instance.handle_removed(&gone, shared));
+            }
+        }
+    }
+
+    /// Removes what a dead predecessor left. Only an owner, who is Master at once, keeps what it wants anyway.
+    pub(crate) fn remove_leftovers(&mut self, leftovers: &[(usize, String)]) {
+        for (index, text) in leftovers {
+            let Some(instance) = self.instances.get_mut(*index) else { continue };
+            if let Some(address) = instance.addresses.take_over(&mut self.shared.kernel, text) {
+                self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
+            }
+        }
+    }
+}

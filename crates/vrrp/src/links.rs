@@ -1,0 +1,54 @@
+//! What we know of the interfaces of this network namespace.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use vip_netlink::{Link, PresentAddress};
+use vrrp_fsm::vrrp_proto::AddressFamily;
+
+/// The interfaces, by index.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    links: BTreeMap<u32, Link>,
+}
+
+impl Links {
+    pub(crate) fn new(links: Vec<Link>) -> Self {
+        Self { links: links.into_iter().map(|link| (link.index, link)).collect() }
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+
+    pub(crate) fn by_index(&self, index: u32) -> Option<&Link> {
+        self.links.get(&index)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.links.values().map(|link| link.name.clone()).collect()
+    }
+
+    pub(crate) fn insert(&mut self, link: Link) {
+        self.links.insert(link.index, link);
+    }
+
+    pub(crate) fn remove(&mut self, index: u32) {
+        self.links.remove(&index);
+    }
+}
+
+/// The address of a link to advertise from.
+pub(crate) fn source_address(
+    family: AddressFamily,
+    link: u32,
+    present: &[PresentAddress],
+    excluded: &[IpAddr],
+) -> Option<IpAddr> {
+    match family {
+        AddressFamily::Ipv4 => vip_netlink::primary_ipv4(present, link, excluded).map(IpAddr::V4),
+        AddressFamily::Ipv6 => {
+            vip_netlink::link_local_ipv6(present, link, excluded).map(IpAddr::V6)
+        }
+    }
+}

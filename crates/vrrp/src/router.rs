@@ -1,0 +1,480 @@
+//! The loop: one thread, one epoll, one heap of deadlines, any number of virtual routers.
+//!
+//! The order of a turn is the safety argument. Datagrams that are already queued are read before any
+//! deadline is acted upon: after a pause (SIGSTOP, a frozen cgroup, a stalled host) a Backup must hear
+//! the Master's advertisements before it believes in its silence. A flood must not silence a Master
+//! either: at most [`MAX_BACKLOG`] datagrams a socket are read in a turn, and due advertisements of
+//! Masters go out after every [`FAIRNESS`] of them.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant as Moment;
+
+use crossbeam_channel::Receiver;
+use reactor::{Clock, Reactor, Timers, Token};
+use vip_netlink::{Monitor, PresentAddress};
+use vrrp_fsm::vrrp_proto::AddressFamily;
+use vrrp_fsm::{Counter, Demux, Fault, Instant, Key, PathId, PathMode, Route, State};
+
+use crate::builder::RouterBuilder;
+use crate::error::ShutdownError;
+use crate::event::{EventKind, Events};
+use crate::handle::{Command, Handle, answer};
+use crate::instance::{Instance, Shared};
+use crate::kernel::Changes;
+use crate::socket::control::Control;
+use crate::status::Status;
+use crate::sys::{Batch, Received};
+
+/// The most datagrams that are read from one socket in one turn: more than its queue holds.
+const MAX_BACKLOG: usize = 16_384;
+
+/// After so many datagrams, Masters whose advertisement is due send it.
+const FAIRNESS: usize = 64;
+
+pub(crate) const MONITOR: Token = Token(u64::MAX);
+
+pub(crate) fn port_token(index: usize) -> Token {
+    Token(u64::try_from(index).unwrap_or(u64::MAX - 1))
+}
+
+/// A VRRP router: any number of virtual routers over few sockets.
+///
+/// Step-able: readable by [`AsFd`] or due by [`Router::poll_timeout`], call [`Router::process`]. It makes no thread;
+/// [`Router::start`] does, and [`RouterBuilder::start`] is the short way there. It belongs to the network namespace in
+/// which it was built. Dropping it releases everything, as [`Router::shutdown`] does.
+pub struct Router {
+    pub(crate) reactor: Reactor,
+    ready: reactor::Events,
+    pub(crate) monitor: Monitor,
+    pub(crate) shared: Shared,
+    pub(crate) instances: Vec<Instance>,
+    demux: Demux,
+    /// The virtual addresses by the kernel's key: of which virtual router, at which place.
+    pub(crate) virtual_addresses: BTreeMap<(u32, IpAddr, u8), Vec<(usize, usize)>>,
+    timers: Timers<usize, Instant>,
+    commands: Receiver<Command>,
+    handle: Handle,
+    batch: Batch,
+    /// Ports with something to read, and virtual routers with something due: kept for their memory.
+    readable: Vec<usize>,
+    due: Vec<usize>,
+    pub(crate) changes: Changes,
+    overflows: u64,
+    stopping: bool,
+    ended: bool,
+    release_timeout: Duration,
+}
+
+impl core::fmt::Debug for Router {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let names: Vec<&str> = self.handle.virtual_routers().collect();
+        f.debug_struct("Router").field("virtual_routers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Router {
+    /// Starts to describe a router.
+    pub fn builder() -> RouterBuilder {
+        RouterBuilder::default()
+    }
+
+    pub(crate) fn new(
+        reactor: Reactor,
+        monitor: Monitor,
+        shared: Shared,
+        instances: Vec<Instance>,
+        commands: Receiver<Command>,
+        handle: Handle,
+        release_timeout: Duration,
+    ) -> Self {
+        let ready = reactor::Events::with_capacity(shared.ports.len() + 2);
+        let mut router = Self {
+            reactor,
+            ready,
+            monitor,
+            shared,
+            instances,
+            demux: Demux::new(),
+            virtual_addresses: BTreeMap::new(),
+            timers: Timers::new(),
+            commands,
+            handle,
+            batch: Batch::new(),
+            readable: Vec::new(),
+            due: Vec::new(),
+            changes: Changes::default(),
+            overflows: 0,
+            stopping: false,
+            ended: false,
+            release_timeout,
+        };
+        router.index();
+        router
+    }
+
+    /// Notes by what the datagrams and the addresses of each virtual router are known.
+    pub(crate) fn index(&mut self) {
+        self.virtual_addresses.clear();
+        for (index, instance) in self.instances.iter().enumerate() {
+            self.demux.remove_router(index);
+            for key in keys(instance, &self.shared) {
+                self.demux.insert(key, Route { router: index, path: PathId::FIRST });
+            }
+            for (place, held) in instance.addresses.held.iter().enumerate() {
+                self.virtual_addresses.entry(held.address.key()).or_default().push((index, place));
+            }
+        }
+    }
+
+    /// Orders and questions from other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// What happens, in order. See [`Events`].
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.events.events()
+    }
+
+    /// What it does at this moment, and why.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let now = self.shared.now();
+        Status {
+            virtual_routers: self.instances.iter().map(|instance| instance.status(now)).collect(),
+            unclaimed: Counter::ALL
+                .into_iter()
+                .map(|cause| (cause, self.demux.discarded(cause)))
+                .collect(),
+            receive_queue_overflows: self.overflows,
+            events_dropped: self.shared.events.events().dropped(),
+        }
+    }
+
+    /// The moment by which [`Router::process`] wants to be called, readable or not.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.timers.next_deadline().map(|at| self.shared.clock.instant_of(at.as_nanos()))
+    }
+
+    /// Does all that can be done now, without waiting: reads sockets, obeys orders, acts on deadlines. An address change of
+    /// the kernel takes about a millisecond of it at most; more is left for the next call.
+    ///
+    /// # Errors
+    ///
+    /// Only what makes the event loop impossible. What concerns one virtual router is its machine's business.
+    pub fn process(&mut self) -> io::Result<()> {
+        self.turn(Some(Clock::now()))
+    }
+
+    /// Runs it in a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Thread`](crate::BuildError::Thread).
+    pub fn start(self) -> Result<crate::RunningRouter, crate::BuildError> {
+        crate::RunningRouter::start(self)
+    }
+
+    /// Releases everything and ends, within [`RouterBuilder::release_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Timeout`] names what could not be removed.
+    pub fn shutdown(mut self) -> Result<(), ShutdownError> {
+        self.release()
+    }
+
+    pub(crate) const fn release_timeout(&self) -> Duration {
+        self.release_timeout
+    }
+
+    /// An order to shut down has come.
+    pub(crate) const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// One turn of the loop, which waits for its first event until the next deadline.
+    pub(crate) fn wait_and_process(&mut self) -> io::Result<()> {
+        self.turn(self.poll_timeout())
+    }
+
+    /// The state of the world at the start: leftovers, links, sources, candidates.
+    pub(crate) fn begin(&mut self, leftovers: &[(usize, String)], present: &[PresentAddress]) {
+        self.remove_leftovers(leftovers);
+        self.apply_links();
+        self.apply_sources(present);
+        for index in 0..self.instances.len() {
+            self.with(index, |instance, shared| {
+                instance.set_fault(Fault::NotReady, !instance.settings.ready, shared);
+                instance.set_candidate(instance.settings.candidate, shared);
+            });
+        }
+    }
+
+    /// Releases everything, for at most the release timeout.
+    pub(crate) fn release(&mut self) -> Result<(), ShutdownError> {
+        (self.stopping, self.ended) = (true, true);
+        for index in 0..self.instances.len() {
+            self.with(index, Instance::shut_down);
+        }
+        let until = Clock::now() + self.release_timeout;
+        while !self.instances.iter().all(Instance::is_released) {
+            if Clock::now() >= until {
+                return Err(ShutdownError::Timeout {
+                    timeout: self.release_timeout,
+                    remaining: self.remaining(),
+                });
+            }
+            let next = self.poll_timeout().map_or(until, |next| next.min(until));
+            self.turn(Some(next))
+                .map_err(|error| ShutdownError::Loop { error: error.to_string() })?;
+        }
+        Ok(())
+    }
+
+    fn remaining(&self) -> Vec<(String, Vec<String>)> {
+        let unreleased = self.instances.iter().filter(|instance| !instance.is_released());
+        unreleased
+            .map(|instance| {
+                let addresses = instance.addresses.ours().map(ToString::to_string).collect();
+                (instance.name.to_string(), addresses)
+            })
+            .collect()
+    }
+
+    fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
+        self.reactor.wait(until, &mut self.ready)?;
+        let mut news = false;
+        while let Some(event) = self.ready.next(&self.reactor) {
+            match event.token() {
+                MONITOR => news = true,
+                Token(port) => self.readable.extend(usize::try_from(port)),
+            }
+        }
+        let mut saturated = Vec::new();
+        for port in core::mem::take(&mut self.readable) {
+            if self.receive(port) {
+                saturated.push(port);
+            }
+        }
+        if news || self.changes.any() {
+            self.follow_kernel()?;
+        }
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command);
+        }
+        self.act_on_deadlines(&saturated);
+        Ok(())
+    }
+
+    /// Acts on deadlines, after the queues of those concerned have been read once more: what came in since the turn
+    /// began counts, too. A socket that was read up to the limit is not: that would be the flood's way to silence us.
+    fn act_on_deadlines(&mut self, saturated: &[usize]) {
+        self.collect_due();
+        if self.due.is_empty() {
+            return;
+        }
+        let port_of = |index: &usize| self.instances.get(*index).map(|instance| instance.port);
+        let mut ports: Vec<usize> = self.due.iter().filter_map(port_of).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        for port in ports {
+            if !saturated.contains(&port) {
+                self.receive(port);
+            }
+        }
+        for index in core::mem::take(&mut self.due) {
+            self.with(index, Instance::handle_timeout);
+        }
+    }
+
+    fn collect_due(&mut self) {
+        let now = self.shared.now();
+        while let Some((index, _)) = self.timers.pop_due(now) {
+            self.due.push(index);
+        }
+    }
+
+    /// In the middle of a backlog: Masters whose advertisement is due send it; Backups wait until the backlog is read.
+    fn keep_up(&mut self) {
+        self.collect_due();
+        for index in core::mem::take(&mut self.due) {
+            let master = self.instances.get(index).map(|instance| instance.machine.state())
+                == Some(State::Master);
+            if master {
+                self.with(index, Instance::handle_timeout);
+            } else {
+                self.due.push(index);
+            }
+        }
+    }
+
+    /// Reads a socket's queue; whether it was cut short at the limit.
+    fn receive(&mut self, port: usize) -> bool {
+        let (mut total, mut lost) = (0, false);
+        let saturated = loop {
+            let Some(socket) = self.shared.ports.get(port).map(|port| &port.receiver) else {
+                break false;
+            };
+            // An error here is the interface's going down, told once; the monitor tells the same.
+            let Ok(count @ 1..) = socket.receive(&mut self.batch) else { break false };
+            for received in self.batch.received(count) {
+                lost |= deliver(
+                    port,
+                    &received,
+                    &mut self.demux,
+                    &mut self.instances,
+                    &mut self.shared,
+                    &mut self.timers,
+                );
+            }
+            total += count;
+            if total.is_multiple_of(FAIRNESS) {
+                self.keep_up();
+            }
+            if total >= MAX_BACKLOG {
+                break true;
+            }
+        };
+        if let Some(port) = self.shared.ports.get_mut(port)
+            && total >= FAIRNESS
+        {
+            // The kernel keeps the oldest datagrams, so the counter beside them does not tell of a loss after them.
+            lost |= port.receiver.has_overflowed();
+        }
+        if lost {
+            self.overflowed(port);
+        }
+        saturated
+    }
+
+    fn overflowed(&mut self, port: usize) {
+        self.overflows += 1;
+        let members =
+            self.shared.ports.get(port).map(|port| port.members.clone()).unwrap_or_default();
+        for index in members {
+            if let Some(instance) = self.instances.get(index) {
+                self.shared.events.emit(&instance.name, EventKind::ReceiveQueueOverflow);
+            }
+            self.with(index, Instance::handle_overflow);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Campaign { router, campaign, reply } => {
+                self.with(router, |instance, shared| instance.campaign(campaign, reply, shared));
+            }
+            Command::Lead { router, campaign, reply } => {
+                let now = self.shared.now();
+                if let Some(instance) = self.instances.get_mut(router) {
+                    let granted = instance.lead(campaign);
+                    // The one who asked has gone: the resignation of that leadership is on its way.
+                    answer(&reply, granted.ok_or_else(|| instance.machine.why(now)));
+                }
+            }
+            Command::Resign { router, campaign, released } => {
+                self.with(router, |instance, shared| instance.resign(campaign, released, shared));
+            }
+            Command::Candidate { router, candidate } => {
+                self.with(router, |instance, shared| instance.set_candidate(candidate, shared));
+            }
+            Command::Priority { router, priority } => {
+                self.with(router, |instance, shared| instance.set_priority(priority, shared));
+            }
+            Command::Ready { router, ready } => {
+                self.with(router, |instance, shared| {
+                    instance.set_fault(Fault::NotReady, !ready, shared);
+                });
+            }
+            Command::Status { reply } => answer(&reply, self.status()),
+            Command::Shutdown => self.stopping = true,
+        }
+    }
+
+    /// Lets one virtual router act, and notes its next deadline.
+    pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut Instance, &mut Shared)) {
+        if let Some(instance) = self.instances.get_mut(index) {
+            act(instance, &mut self.shared);
+            schedule(index, instance, &self.shared, &mut self.timers);
+        }
+    }
+}
+
+/// By what the datagrams of a virtual router are known.
+fn keys(instance: &Instance, shared: &Shared) -> Vec<Key> {
+    let config = instance.machine.config();
+    let interface = shared.ports.get(instance.port).map_or(0, |port| port.device.index);
+    let key = |peer| Key { interface, family: config.family, vrid: config.vrid, peer };
+    match config.paths.first().map(|path| &path.mode) {
+        Some(PathMode::Unicast { peers }) => peers.iter().map(|peer| key(Some(*peer))).collect(),
+        _ => vec![key(None)],
+    }
+}
+
+fn schedule(
+    index: usize,
+    instance: &Instance,
+    shared: &Shared,
+    timers: &mut Timers<usize, Instant>,
+) {
+    match instance.poll_timeout(shared.now()) {
+        Some(at) => timers.set(index, at),
+        None => timers.cancel(&index),
+    };
+}
+
+/// Hands one datagram to its virtual router; whether datagrams before it were lost.
+fn deliver(
+    port: usize,
+    received: &Received<'_>,
+    demux: &mut Demux,
+    instances: &mut [Instance],
+    shared: &mut Shared,
+    timers: &mut Timers<usize, Instant>,
+) -> bool {
+    let now = shared.now();
+    let Some(socket) = shared.ports.get_mut(port) else { return false };
+    let control = Control::parse(received.control);
+    let lost = control.overflow.is_some_and(|counter| socket.receiver.note_overflow(counter));
+    let interface = socket.device.index;
+    let found = match (socket.family, received.source, control.destination) {
+        (AddressFamily::Ipv4, _, _) => demux.ipv4(interface, received.bytes),
+        (AddressFamily::Ipv6, Some(source), Some(destination)) => {
+            demux.ipv6(interface, source, destination, control.hop_limit, received.bytes)
+        }
+        // The kernel told less than we asked it for.
+        (AddressFamily::Ipv6, _, _) => return lost,
+    };
+    // What belongs to none is counted by the demultiplexer.
+    if let Ok((index, datagram)) = found
+        && let Some(instance) = instances.get_mut(index)
+    {
+        instance.handle_datagram(now, datagram, shared);
+        schedule(index, instance, shared, timers);
+    }
+    lost
+}
+
+impl AsFd for Router {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reactor.as_fd()
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Err(error) = self.release()
+        {
+            log::error!("a VRRP router was dropped and could not release everything: {error}");
+        }
+    }
+}

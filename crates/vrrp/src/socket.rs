@@ -1,0 +1,159 @@
+//! Raw VRRP sockets: one receiver per interface and address family, one sender likewise, each
+//! shared by all virtual routers there.
+//!
+//! A receiver is bound to its device and carries a kernel filter with the VRIDs of this process, so
+//! that advertisements of foreign virtual routers cost a few instructions and no wake-up (nor are
+//! they counted). The filter is attached first and the queue emptied once after binding: whatever
+//! arrived between `socket(2)` and `bind(2)` may be of another interface.
+
+pub(crate) mod control;
+pub(crate) mod filter;
+mod ipv4;
+mod ipv6;
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::net::sockopt;
+use socket2::Socket;
+use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
+
+use crate::sys::{self, Batch};
+
+/// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
+const PROTOCOL: i32 = 112;
+
+/// Octets asked for the receive queue. The default keeps about 256 advertisements, which is less
+/// than one interval of 255 virtual routers; an advertisement costs about 800 octets of it.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// `SO_PRIORITY` of control traffic (`TC_PRIO_CONTROL`, `include/uapi/linux/pkt_sched.h`), so that our
+/// own queueing discipline does not hold advertisements behind bulk data.
+const CONTROL_PRIORITY: u32 = 7;
+
+/// `DSCP` CS6, internetwork control, as a traffic class octet.
+const TRAFFIC_CLASS: u32 = 0xC0;
+
+/// Hop limit of an advertisement (RFC 9568 §5.1.1.3, §5.1.2.3).
+const HOP_LIMIT: u32 = 255;
+
+/// What a socket is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Device {
+    pub(crate) name: String,
+    pub(crate) index: u32,
+}
+
+/// A receiver of advertisements on one interface, of one family.
+#[derive(Debug)]
+pub(crate) struct ReceiveSocket {
+    socket: Socket,
+    device: Device,
+    groups: BTreeMap<IpAddr, usize>,
+    overflow: Option<u32>,
+}
+
+impl ReceiveSocket {
+    /// Opens a receiver for the VRIDs given, in no multicast group yet.
+    pub(crate) fn open(device: &Device, family: AddressFamily, vrids: &[Vrid]) -> io::Result<Self> {
+        let socket = match family {
+            AddressFamily::Ipv4 => ipv4::receiver(device, &filter::ipv4(vrids))?,
+            AddressFamily::Ipv6 => ipv6::receiver(device, &filter::ipv6(vrids))?,
+        };
+        if sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_err() {
+            // Without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max.
+            sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
+        }
+        sys::enable_overflow_counter(socket.as_fd())?;
+        let mut receiver =
+            Self { socket, device: device.clone(), groups: BTreeMap::new(), overflow: None };
+        receiver.discard_early()?;
+        Ok(receiver)
+    }
+
+    /// Joins a multicast group, once however many virtual routers want it.
+    pub(crate) fn join(&mut self, group: IpAddr) -> io::Result<()> {
+        let users = self.groups.entry(group).or_insert(0);
+        if *users == 0 {
+            match group {
+                IpAddr::V4(group) => ipv4::join(&self.socket, group, self.device.index)?,
+                IpAddr::V6(group) => self.socket.join_multicast_v6(&group, self.device.index)?,
+            }
+        }
+        *users += 1;
+        Ok(())
+    }
+
+    /// Takes a batch of datagrams off the queue; 0 when it is empty.
+    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
+        batch.receive(self.socket.as_fd())
+    }
+
+    /// Notes the overflow counter that came with a datagram; true when datagrams were lost since.
+    pub(crate) fn note_overflow(&mut self, counter: u32) -> bool {
+        let lost = self.overflow.unwrap_or(0) != counter;
+        self.overflow = Some(counter);
+        lost
+    }
+
+    /// Whether datagrams were lost since the last time this was asked or noted.
+    pub(crate) fn has_overflowed(&mut self) -> bool {
+        sys::lost_datagrams(self.socket.as_fd()).is_ok_and(|counter| self.note_overflow(counter))
+    }
+
+    fn discard_early(&mut self) -> io::Result<()> {
+        let mut batch = Batch::new();
+        for _ in 0..64 {
+            if batch.receive(self.socket.as_fd())? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for ReceiveSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A sender of advertisements out of one interface, of one family. It never receives.
+#[derive(Debug)]
+pub(crate) struct SendSocket {
+    socket: Socket,
+    device: Device,
+}
+
+impl SendSocket {
+    /// Opens a sender.
+    pub(crate) fn open(device: &Device, family: AddressFamily) -> io::Result<Self> {
+        let socket = match family {
+            AddressFamily::Ipv4 => ipv4::sender(device)?,
+            AddressFamily::Ipv6 => ipv6::sender(device)?,
+        };
+        // A hint only; not worth refusing to run.
+        if let Err(error) = socket.set_priority(CONTROL_PRIORITY) {
+            log::debug!("{}: SO_PRIORITY of the advertisements not set: {error}", device.name);
+        }
+        Ok(Self { socket, device: device.clone() })
+    }
+
+    /// Sends one advertisement without waiting. IPv4: `bytes` is the whole packet, source included.
+    pub(crate) fn send(
+        &self,
+        bytes: &[u8],
+        source: Option<IpAddr>,
+        destination: IpAddr,
+    ) -> io::Result<()> {
+        match (destination, source) {
+            (IpAddr::V4(destination), _) => ipv4::send(&self.socket, bytes, destination),
+            (IpAddr::V6(destination), Some(IpAddr::V6(source))) => {
+                sys::send_from(self.socket.as_fd(), bytes, self.device.index, source, destination)
+            }
+            (IpAddr::V6(_), _) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        }
+    }
+}

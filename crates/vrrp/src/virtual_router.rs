@@ -1,0 +1,302 @@
+//! What an operator says about one virtual router.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
+use vrrp_fsm::{
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, PathConfig,
+    ReleasePolicy, SendFailurePolicy,
+};
+
+use crate::address::VirtualAddress;
+use crate::announce::Announcements;
+use crate::error::BuildError;
+
+/// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
+///
+/// Made by [`VirtualRouter::new`], changed by chaining setters, checked as a whole by
+/// [`RouterBuilder::build`](crate::RouterBuilder::build). Every parameter has the default of RFC 9568.
+///
+/// ```
+/// # use core::time::Duration;
+/// use vrrp::{VirtualRouter, Vrid};
+///
+/// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+///     .priority(150)
+///     .advertisement_interval(Duration::from_millis(100))
+///     .address("192.0.2.100/24".parse()?)
+///     .preempt_mode(false);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct VirtualRouter {
+    pub(crate) name: Arc<str>,
+    pub(crate) vrid: Vrid,
+    pub(crate) interface: String,
+    pub(crate) family: Option<AddressFamily>,
+    pub(crate) priority: u8,
+    pub(crate) addresses: Vec<VirtualAddress>,
+    pub(crate) peers: Vec<IpAddr>,
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) password: Option<String>,
+    pub(crate) candidate: bool,
+    pub(crate) ready: bool,
+    pub(crate) announcements: Announcements,
+    pub(crate) track_link: bool,
+    template: Template,
+}
+
+/// The machine's parameters that need no translation.
+#[derive(Clone)]
+struct Template(Config);
+
+impl VirtualRouter {
+    /// A virtual router of this VRID on this interface. The name is yours: it appears in events, errors and status, and
+    /// must be unique within a [`Router`](crate::Router).
+    #[must_use]
+    pub fn new(name: impl AsRef<str>, vrid: Vrid, interface: impl Into<String>) -> Self {
+        Self {
+            name: Arc::from(name.as_ref()),
+            vrid,
+            interface: interface.into(),
+            family: None,
+            priority: Priority::DEFAULT.get(),
+            addresses: Vec::new(),
+            peers: Vec::new(),
+            source: None,
+            password: None,
+            candidate: false,
+            ready: true,
+            announcements: Announcements::default(),
+            track_link: true,
+            // The family is corrected in `config`, where the addresses are known.
+            template: Template(Config::new(vrid, AddressFamily::Ipv4)),
+        }
+    }
+
+    /// Adds a virtual address. The first advertised one decides the address family.
+    #[must_use]
+    pub fn address(mut self, address: VirtualAddress) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// Adds virtual addresses.
+    #[must_use]
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = VirtualAddress>) -> Self {
+        self.addresses.extend(addresses);
+        self
+    }
+
+    /// 1 to 254, default 100; 255 for the owner of the addresses, whose interface has them always (RFC 9568 §6.1).
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The protocol version that is sent and accepted; version 3 by default.
+    #[must_use]
+    pub fn version(self, version: Version) -> Self {
+        self.configure(|config| config.version(version))
+    }
+
+    /// The time between advertisements; 1 s by default. Version 3: 10 ms to 40.95 s in steps of 10 ms. Version 2: 1 s
+    /// to 255 s in steps of 1 s, and the same on all routers.
+    #[must_use]
+    pub fn advertisement_interval(self, interval: Duration) -> Self {
+        self.configure(|config| config.advertisement_interval(interval))
+    }
+
+    /// Whether a Master of a lower priority is replaced; true by default.
+    #[must_use]
+    pub fn preempt_mode(self, preempt: bool) -> Self {
+        self.configure(|config| config.preempt_mode(preempt))
+    }
+
+    /// `Accept_Mode` of RFC 9568 §6.1. The machine keeps it; Linux accepts packets for any address that is present, so that
+    /// this crate behaves as if it were true. A packet filter can make it false.
+    #[must_use]
+    pub fn accept_mode(self, accept: bool) -> Self {
+        self.configure(|config| config.accept_mode(accept))
+    }
+
+    /// Advertises to these peers instead of to the multicast group, and hears only them.
+    #[must_use]
+    pub fn unicast(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.peers = peers.into_iter().collect();
+        self
+    }
+
+    /// The source address of our advertisements. By default the interface's primary IPv4 address, or its link-local IPv6
+    /// address; virtual addresses are never taken.
+    #[must_use]
+    pub fn source(mut self, source: IpAddr) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Version 2 only: the simple password of RFC 2338, 1 to 8 octets. It crosses the network in the clear and protects
+    /// against mistakes, not against attacks.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Whether it stands for election from the start, as a daemon's virtual routers do. False by default: it waits for
+    /// [`Election::campaign`](crate::Election::campaign).
+    #[must_use]
+    pub fn candidate(mut self, candidate: bool) -> Self {
+        self.candidate = candidate;
+        self
+    }
+
+    /// Whether the service is taken to be ready from the start; true by default. With false nothing is promoted before
+    /// [`Handle::set_ready`](crate::Handle::set_ready).
+    #[must_use]
+    pub fn ready(mut self, ready: bool) -> Self {
+        self.ready = ready;
+        self
+    }
+
+    /// How a new Master announces its addresses.
+    #[must_use]
+    pub fn announcements(mut self, announcements: Announcements) -> Self {
+        self.announcements = announcements;
+        self
+    }
+
+    /// Whether the loss of the interface's link is a fault (the default); with false only its
+    /// consequences are.
+    #[must_use]
+    pub fn track_link(mut self, track: bool) -> Self {
+        self.track_link = track;
+        self
+    }
+
+    /// The address family, where the first advertised address does not say it.
+    #[must_use]
+    pub fn family(mut self, family: AddressFamily) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    /// How many advertisements may be missed before the Master counts as dead; 3 by default (RFC 9568 §6.1).
+    #[must_use]
+    pub fn missed_advertisements(self, number: u8) -> Self {
+        self.configure(|config| config.missed_advertisements(number))
+    }
+
+    /// Which checksums of version 3 over IPv4 are sent and accepted.
+    #[must_use]
+    pub fn checksum(self, policy: ChecksumPolicy) -> Self {
+        self.configure(|config| config.checksum(policy))
+    }
+
+    /// What happens to an advertisement whose addresses are not ours.
+    #[must_use]
+    pub fn address_list_mismatch(self, policy: AddressListPolicy) -> Self {
+        self.configure(|config| config.address_list_mismatch(policy))
+    }
+
+    /// Whether an IPv6 address list has to start with a link-local address (RFC 9568 §5.2.9); true by default.
+    #[must_use]
+    pub fn link_local_first(self, required: bool) -> Self {
+        self.configure(|config| config.link_local_first(required))
+    }
+
+    /// Whether a Master answers an advertisement that loses against its own at once; true by default.
+    #[must_use]
+    pub fn immediate_answer(self, on: bool) -> Self {
+        self.configure(|config| config.immediate_answer(on))
+    }
+
+    /// Whose priority 0 makes a Backup take over early.
+    #[must_use]
+    pub fn release_from(self, policy: ReleasePolicy) -> Self {
+        self.configure(|config| config.release_from(policy))
+    }
+
+    /// Whether a router that wakes up too late yields; true by default.
+    #[must_use]
+    pub fn late_wake_rule(self, on: bool) -> Self {
+        self.configure(|config| config.late_wake_rule(on))
+    }
+
+    /// What a Master does that cannot send.
+    #[must_use]
+    pub fn send_failure(self, policy: SendFailurePolicy) -> Self {
+        self.configure(|config| config.send_failure(policy))
+    }
+
+    /// What a Master does when someone deletes its addresses.
+    #[must_use]
+    pub fn addresses_lost(self, policy: AddressesLostPolicy) -> Self {
+        self.configure(|config| config.addresses_lost(policy))
+    }
+
+    /// Which hop limits are accepted from unicast peers.
+    #[must_use]
+    pub fn unicast_hop_limit(self, policy: HopLimitPolicy) -> Self {
+        self.configure(|config| config.unicast_hop_limit(policy))
+    }
+
+    fn configure(mut self, change: impl FnOnce(Config) -> Config) -> Self {
+        self.template = Template(change(self.template.0));
+        self
+    }
+
+    /// The address family: what was said, else that of the first advertised address.
+    pub(crate) fn decide_family(&self) -> Result<AddressFamily, BuildError> {
+        self.family
+            .or_else(|| self.advertised().next().map(|address| AddressFamily::of(&address)))
+            .ok_or_else(|| BuildError::NoAddresses { virtual_router: self.name.to_string() })
+    }
+
+    /// The machine's configuration.
+    pub(crate) fn config(&self) -> Result<Config, BuildError> {
+        let name = || self.name.to_string();
+        let family = self.decide_family()?;
+        for address in self.advertised().chain(self.source).chain(self.peers.iter().copied()) {
+            if AddressFamily::of(&address) != family {
+                return Err(BuildError::WrongFamily { virtual_router: name(), address, family });
+            }
+        }
+        let mut config = self.template.0.clone();
+        config.vrid = self.vrid;
+        config.family = family;
+        config.priority = Priority::new(self.priority);
+        config.virtual_addresses = self.advertised().collect();
+        if let Some(password) = &self.password {
+            let password = Password::new(password.as_bytes())
+                .map_err(|source| BuildError::Password { virtual_router: name(), source })?;
+            config.authentication = Authentication::SimplePassword(password);
+        }
+        if !self.peers.is_empty() {
+            config.paths = vec![PathConfig::unicast(self.peers.clone())];
+        }
+        Ok(config)
+    }
+
+    fn advertised(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().filter(|address| address.advertised).map(VirtualAddress::address)
+    }
+}
+
+impl fmt::Debug for VirtualRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the password nor the template, which repeats the rest.
+        f.debug_struct("VirtualRouter")
+            .field("name", &self.name)
+            .field("vrid", &self.vrid)
+            .field("interface", &self.interface)
+            .field("priority", &self.priority)
+            .field("addresses", &self.addresses)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! Running routers in network namespaces of their own. Verdicts come from outside: from captures on the switch and from the
+//! kernels' address tables, not from what the routers say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    reason = "a test fails by panicking"
+)]
+#![allow(clippy::allow_attributes, reason = "not every one of them occurs at any time")]
+
+mod election;
+mod support;
