@@ -262,9 +262,12 @@ impl VirtualRouter {
     }
 
     /// A fault is gone. The last one to go acts as the Startup event.
+    ///
+    /// [`Fault::NoSourceAddress`] stays while no path has an address.
     pub fn handle_fault_cleared(&mut self, now: Instant, fault: Fault) {
         let now = self.advance(now);
-        if self.faults.remove(fault) {
+        let cannot_clear = fault == Fault::NoSourceAddress && !self.has_source_address();
+        if !cannot_clear && self.faults.remove(fault) {
             self.recovery.cleared(fault);
             self.try_start(now);
         }
@@ -277,7 +280,7 @@ impl VirtualRouter {
         let family = self.config.family;
         let Some(path) = self.paths.get_mut(path.index()) else { return };
         path.source = source.filter(|source| AddressFamily::of(source) == family);
-        if self.paths.iter().any(|path| path.source.is_some()) {
+        if self.has_source_address() {
             self.handle_fault_cleared(now, Fault::NoSourceAddress);
         } else {
             self.handle_fault(now, Fault::NoSourceAddress);
@@ -460,6 +463,10 @@ impl VirtualRouter {
     fn advance(&mut self, now: Instant) -> Instant {
         self.latest = self.latest.max(now);
         self.latest
+    }
+
+    fn has_source_address(&self) -> bool {
+        self.paths.iter().any(|path| path.source.is_some())
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -1,9 +1,9 @@
 //! One virtual router against packets and time: RFC 9568 §6.4, as a user of the crate sees it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use common::*;
 use vrrp_fsm::{Output, Reason, State, Wanted};
@@ -45,7 +45,7 @@ fn advertisements_of_a_better_master_keep_a_backup_quiet() {
     let better = advertisement(config(100), "192.0.2.3", 200);
     for second in 1..20 {
         host.receive(at(0) + SECOND * second, &better).unwrap();
-        let down_at = at(0) + SECOND * second + Duration::from_nanos(3_609_375_000);
+        let down_at = at(0) + SECOND * second + Duration::from_micros(3_609_375);
         assert_eq!(host.router.poll_timeout(), Some(down_at));
     }
     assert_eq!(host.router.state(), State::Backup);

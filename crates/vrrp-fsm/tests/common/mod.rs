@@ -1,7 +1,8 @@
 //! A host for one virtual router: carries out its outputs in an instant and remembers them.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 
-use std::{collections::VecDeque, net::IpAddr, time::Duration};
+use core::{net::IpAddr, time::Duration};
+use std::collections::VecDeque;
 
 use vrrp_fsm::{
     Config, Datagram, Discard, EffectFailed, EffectId, Instant, MAX_DATAGRAM_LEN, Output, PathId,
@@ -27,7 +28,7 @@ pub fn config(priority: u8) -> Config {
         .virtual_addresses(vec![address("192.0.2.1")])
 }
 
-/// The same with IPv6 and fe80::1.
+/// The same with IPv6 and `fe80::1`.
 pub fn config_v6(priority: u8) -> Config {
     Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv6)
         .priority(Priority::new(priority))
@@ -194,7 +195,7 @@ impl Host {
 
     /// Takes the outputs so far.
     pub fn take_log(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.log)
+        core::mem::take(&mut self.log)
     }
 }
 

@@ -1,0 +1,144 @@
+//! Nothing is allocated once a virtual router and its demultiplexer are made.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(unsafe_code, reason = "a global allocator is unsafe to implement")]
+
+mod common;
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    cell::Cell,
+    hint::black_box,
+};
+use std::alloc::System;
+
+use common::*;
+use vrrp_fsm::{
+    Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN, Output, PathId,
+    Route, SendFailed, State, VirtualRouter,
+    vrrp_proto::{AddressFamily, Priority},
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|number| number.set(number.get() + 1));
+        // SAFETY: the caller's promises are those `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are those `System` asks for.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|number| number.set(number.get() + 1));
+        // SAFETY: the caller's promises are those `System` asks for.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = allocations();
+    drop(black_box(vec![0_u8; 100]));
+    assert_eq!(allocations(), before + 1);
+}
+
+/// Carries out the outputs without any memory of its own; the latest wish for addresses.
+fn drain(router: &mut VirtualRouter, now: Instant, buffer: &mut [u8]) -> Option<EffectId> {
+    let mut wish = None;
+    while let Some(output) = router.poll_output() {
+        match output {
+            Output::Send(send) => {
+                for destination in router.destinations(PathId::FIRST) {
+                    let bytes = router.encode(&send, PathId::FIRST, destination, buffer);
+                    assert!(!black_box(bytes.unwrap()).is_empty());
+                }
+                router.handle_send(now, PathId::FIRST, Ok(()));
+            }
+            Output::SetAddresses { id, .. } => wish = Some(id),
+            Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+        }
+    }
+    wish
+}
+
+#[test]
+fn a_life_without_allocation() {
+    let from = |source, priority| advertisement(config(100), source, priority);
+    let better = from("192.0.2.9", 150);
+    let worse = from("192.0.2.4", 50);
+    let leaving = from("192.0.2.9", 0);
+    let mut broken = from("192.0.2.9", 150);
+    *broken.bytes.last_mut().unwrap() ^= 1;
+    let mut router = Host::new(config(100), "192.0.2.5").router;
+    let mut demux = Demux::new();
+    let vrid = config(100).vrid;
+    let key = Key { interface: 2, family: AddressFamily::Ipv4, vrid, peer: None };
+    demux.insert(key, Route { router: 0, path: PathId::FIRST });
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+
+    let before = allocations();
+    let mut now = at(0);
+    router.handle_startup(now);
+    drain(&mut router, now, &mut buffer);
+    for packet in [&better, &worse, &leaving, &broken] {
+        now += SECOND / 10;
+        let (_, datagram) = demux.ipv4(2, &packet.bytes).unwrap();
+        let _discarded = router.handle_datagram(now, datagram);
+        drain(&mut router, now, &mut buffer);
+    }
+    for _ in 0..3 {
+        while router.state() != State::Master {
+            now = router.poll_timeout().unwrap();
+            router.handle_timeout(now);
+            if let Some(id) = drain(&mut router, now, &mut buffer) {
+                router.handle_effect(now, id, Err(EffectFailed));
+            }
+        }
+        for _ in 0..20 {
+            now = router.poll_timeout().unwrap();
+            router.handle_timeout(now);
+            if let Some(id) = drain(&mut router, now, &mut buffer) {
+                router.handle_effect(now, id, Ok(()));
+            }
+            for packet in [&worse, &leaving, &broken] {
+                let (_, datagram) = demux.ipv4(2, &packet.bytes).unwrap();
+                let _discarded = router.handle_datagram(now, datagram);
+                drain(&mut router, now, &mut buffer);
+            }
+        }
+        router.handle_priority(now, Priority::new(90));
+        router.handle_addresses_lost(now);
+        router.handle_send(now, PathId::FIRST, Err(SendFailed));
+        router.handle_overflow(now);
+        black_box(router.why(now));
+        drain(&mut router, now, &mut buffer);
+        router.handle_fault(now, Fault::LinkDown);
+        let id = drain(&mut router, now, &mut buffer).unwrap();
+        router.handle_effect(now, id, Ok(()));
+        router.handle_fault_cleared(now, Fault::LinkDown);
+        drain(&mut router, now, &mut buffer);
+    }
+    router.handle_source_address(now, PathId::FIRST, None);
+    router.handle_shutdown(now);
+    drain(&mut router, now, &mut buffer);
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(router.statistics().master_transitions, 3);
+    assert!(router.statistics().losing_received >= 60);
+    assert_eq!(router.statistics().discarded(Counter::Checksum), 61);
+}
