@@ -1,1 +1,85 @@
 //! VRRP elections in virtual time: real state machines over lossy links, seeded and replayable.
+//!
+//! What happens to your service when a cable loses packets one way for five seconds while the standby
+//! is paused? A [`Simulation`] tells in microseconds, and tells the same every time. Its routers are
+//! `vrrp_fsm::VirtualRouter`s, stepped as an adapter on a host would step them: octets from `encode`
+//! travel over a simulated wire into `handle_datagram`, addresses take time to install and may fail
+//! to, timers are served late, clocks drift.
+//!
+//! # The model
+//!
+//! ```text
+//!   Simulation = seed + virtual clock + queue of what is under way
+//!     |-- routers: a real machine each, Conditions around it (how long, how likely, how late)
+//!     |-- Links between them, one a direction: delay, jitter, loss, duplication; cuts and partitions
+//!     |-- Invariants, checked after every step; Bounds, checked when the network is quiet
+//!     `-- Tally of what happened how often; Timeline of what happened when, with a drawing
+//! ```
+//!
+//! Time only passes in [`run_for`](Simulation::run_for) and its like. Everything that steps a machine
+//! returns the [`Violation`] it led to, with the seed that leads there again.
+//!
+//! # Example
+//!
+//! ```
+//! use core::{net::IpAddr, time::Duration};
+//! use vrrp_sim::{Simulation, vrrp_fsm::{Config, vrrp_proto::{AddressFamily, Priority, Vrid}}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = |priority| {
+//!     Ok::<_, Box<dyn std::error::Error>>(
+//!         Config::new(Vrid::new(51)?, AddressFamily::Ipv4)
+//!             .priority(Priority::new(priority))
+//!             .virtual_addresses(vec![IpAddr::from([192, 0, 2, 1])]),
+//!     )
+//! };
+//! let mut sim = Simulation::new(42);
+//! let left = sim.add_router("left", config(200)?, IpAddr::from([192, 0, 2, 2]))?;
+//! let right = sim.add_router("right", config(100)?, IpAddr::from([192, 0, 2, 3]))?;
+//! sim.start_all()?;
+//! assert_eq!(sim.settle()?, Some(left));
+//!
+//! sim.partition(&[&[left], &[right]]);
+//! sim.run_for(Duration::from_secs(5))?;
+//! assert_eq!(sim.masters().count(), 2); // which no protocol without a third party can prevent
+//!
+//! assert_eq!(sim.settle()?, Some(left)); // heals, and checks that it is over in time
+//! let takeover = sim.fail_over()?.expect("right takes over");
+//! assert!(takeover.after < Duration::from_millis(3_700));
+//! println!("{}", sim.timeline().expect("recorded by default"));
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does not do
+//!
+//! - Routers have one virtual router and one path each, all of them on one link.
+//! - There are no hosts that learn ARP entries: who has the addresses is known, who is reached is not.
+//! - A host is either well, paused, crashed, or its process killed; it does not run slowly.
+#![forbid(unsafe_code)]
+
+mod acts;
+mod chance;
+mod forge;
+mod host;
+mod input;
+mod invariants;
+mod local_clock;
+mod network;
+mod queue;
+mod settle;
+mod simulation;
+mod step;
+mod tally;
+mod timeline;
+
+pub use chance::Chance;
+pub use forge::Forgery;
+pub use host::{Conditions, RouterId};
+pub use invariants::{Invariant, Violation};
+pub use network::Link;
+pub use settle::{Bounds, Takeover};
+pub use simulation::Simulation;
+pub use step::discard_names;
+pub use tally::{Subject, Tally};
+pub use timeline::{Note, Timeline, What};
+pub use vrrp_fsm;

@@ -1,0 +1,207 @@
+//! What can be done to routers and to the network between them.
+
+use vrrp_fsm::{ConfigError, Fault, VirtualRouter};
+use vrrp_proto::Priority;
+
+use crate::{
+    Chance, RouterId, Simulation, Subject, Violation, What,
+    forge::{Forgery, forge},
+    input::Input,
+    invariants::Checker,
+    simulation::Event,
+};
+
+/// Each of these takes effect at the present moment. An unknown router, or one in the wrong
+/// condition (starting what runs, pausing what is paused), is left alone.
+impl Simulation {
+    /// Starts the process of a router and makes it a candidate. What an earlier process left on the
+    /// interface is removed first.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn start(&mut self, id: RouterId) -> Result<(), Violation> {
+        let Some(host) = self.host_mut(id).filter(|host| host.machine.is_none()) else {
+            return Ok(());
+        };
+        let seed = host.seed.wrapping_add(u64::from(host.incarnation));
+        // The configuration was accepted when the router was added.
+        let machine: Result<VirtualRouter, ConfigError> =
+            VirtualRouter::new(host.config.clone(), seed);
+        let Ok(machine) = machine else { return Ok(()) };
+        let leftovers = core::mem::take(&mut host.installed);
+        host.checker = Checker::new(&host.config);
+        host.machine = Some(machine);
+        let (source, link_up) = (host.source, host.link_up);
+        self.count(Subject::Fault, "start");
+        self.note(Some(id), || What::Started);
+        if leftovers {
+            self.count(Subject::Seen, "leftovers removed");
+            self.note(Some(id), || What::Addresses(false));
+        }
+        if !link_up {
+            self.tell(id, &Input::Fault(Fault::LinkDown))?;
+        }
+        self.tell(id, &Input::SourceAddress(source))?;
+        self.tell(id, &Input::Startup)
+    }
+
+    /// Starts every router that does not run.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn start_all(&mut self) -> Result<(), Violation> {
+        self.routers().try_for_each(|id| self.start(id))
+    }
+
+    /// The power of a host fails: process and addresses are gone, and nobody is told.
+    pub fn crash(&mut self, id: RouterId) {
+        let Some(host) = self.host_mut(id).filter(|host| host.machine.is_some()) else { return };
+        host.end_process();
+        host.installed = false;
+        self.count(Subject::Fault, "crash");
+        self.note(Some(id), || What::Crashed);
+    }
+
+    /// The process of a router is killed: its addresses stay on the interface, unattended.
+    pub fn kill(&mut self, id: RouterId) {
+        let Some(host) = self.host_mut(id).filter(|host| host.machine.is_some()) else { return };
+        host.end_process();
+        self.count(Subject::Fault, "kill");
+        self.note(Some(id), || What::Killed);
+    }
+
+    /// The process of a router stands still: SIGSTOP, a cgroup freezer, swapping. The world goes on.
+    pub fn pause(&mut self, id: RouterId) {
+        let Some(host) = self.host_mut(id).filter(|host| host.runs()) else { return };
+        host.paused = true;
+        self.count(Subject::Fault, "pause");
+        self.note(Some(id), || What::Paused);
+    }
+
+    /// The process goes on: it reads what waits in its socket, then serves its deadlines.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn resume(&mut self, id: RouterId) -> Result<(), Violation> {
+        let Some(host) = self.host_mut(id).filter(|host| host.paused) else { return Ok(()) };
+        host.paused = false;
+        self.count(Subject::Fault, "resume");
+        self.note(Some(id), || What::Resumed);
+        self.catch_up(id)
+    }
+
+    /// Asks a router to leave the election.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn shut_down(&mut self, id: RouterId) -> Result<(), Violation> {
+        self.tell_running(id, "shut down", &Input::Shutdown)
+    }
+
+    /// Asks a running router that was [shut down](Self::shut_down) to take part again.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn start_up(&mut self, id: RouterId) -> Result<(), Violation> {
+        self.tell_running(id, "start up", &Input::Startup)
+    }
+
+    /// The link of a router goes down, which its process notices.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn set_link_down(&mut self, id: RouterId) -> Result<(), Violation> {
+        if let Some(host) = self.host_mut(id).filter(|host| host.link_up) {
+            host.link_up = false;
+            self.count(Subject::Fault, "link down");
+            self.note(Some(id), || What::Remark("loses its link".to_owned()));
+        }
+        self.tell_running(id, "fault told", &Input::Fault(Fault::LinkDown))
+    }
+
+    /// The link of a router is up again.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn set_link_up(&mut self, id: RouterId) -> Result<(), Violation> {
+        if let Some(host) = self.host_mut(id).filter(|host| !host.link_up) {
+            host.link_up = true;
+            self.note(Some(id), || What::Remark("has its link again".to_owned()));
+        }
+        self.tell_running(id, "fault cleared", &Input::FaultCleared(Fault::LinkDown))
+    }
+
+    /// Changes the effective priority of a router, as tracking does.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn set_priority(&mut self, id: RouterId, priority: Priority) -> Result<(), Violation> {
+        self.tell_running(id, "priority change", &Input::Priority(priority))
+    }
+
+    /// Somebody deletes the virtual addresses from a router's interface, which its process notices.
+    ///
+    /// # Errors
+    /// The [`Violation`] this led to.
+    pub fn steal_addresses(&mut self, id: RouterId) -> Result<(), Violation> {
+        let Some(host) = self.host_mut(id).filter(|host| host.runs() && host.installed) else {
+            return Ok(());
+        };
+        host.installed = false;
+        self.note(Some(id), || What::Addresses(false));
+        self.tell_running(id, "addresses stolen", &Input::AddressesLost)
+    }
+
+    /// Cuts every way between routers of different groups; routers in no group form one of their own.
+    pub fn partition(&mut self, groups: &[&[RouterId]]) {
+        self.network.partition(groups);
+        self.count(Subject::Fault, "partition");
+        self.note(None, || What::Cut("is partitioned".to_owned()));
+    }
+
+    /// Cuts the way from one router to another; the way back stays.
+    pub fn cut(&mut self, from: RouterId, to: RouterId) {
+        self.network.set_cut(from, to, true);
+        self.count(Subject::Fault, "one-way cut");
+        let (from, to) = (self.name(from).to_owned(), self.name(to).to_owned());
+        self.note(None, || What::Cut(format!("loses what {from} sends to {to}")));
+    }
+
+    /// Joins all ways that were cut.
+    pub fn heal(&mut self) {
+        if self.network.is_whole() {
+            return;
+        }
+        self.network.heal();
+        self.count(Subject::Fault, "heal");
+        self.note(None, || What::Healed);
+    }
+
+    /// How likely a router hears its own advertisements: a hairpin, a mirror port.
+    pub fn set_echo(&mut self, echo: Chance) {
+        self.network.set_echo(echo);
+    }
+
+    /// Sends a router a changed copy of the latest genuine advertisement. Whatever the change, it
+    /// must not matter to anybody. Nothing happens before the first advertisement.
+    pub fn send_forgery(&mut self, to: RouterId, forgery: Forgery) {
+        let Some(packet) = self.latest.as_ref().and_then(|packet| forge(packet, forgery)) else {
+            return;
+        };
+        self.count(Subject::Fault, "forgery");
+        self.queue.push(self.now, Event::Arrives { to, packet });
+    }
+
+    pub(crate) fn tell_running(
+        &mut self,
+        id: RouterId,
+        what: &'static str,
+        input: &Input<'_>,
+    ) -> Result<(), Violation> {
+        if self.host(id).is_none_or(|host| !host.runs()) {
+            return Ok(());
+        }
+        self.count(Subject::Fault, what);
+        self.tell(id, input)
+    }
+}

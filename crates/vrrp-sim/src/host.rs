@@ -1,0 +1,147 @@
+//! One simulated host: the machine, and around it what an adapter and a kernel would be.
+
+use core::{net::IpAddr, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
+
+use vrrp_fsm::{Config, Datagram, Discard, EffectId, Instant, PathId, VirtualRouter, Wanted};
+
+use crate::{Chance, invariants::Checker, local_clock::LocalClock};
+
+/// Names a router of one [`Simulation`](crate::Simulation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterId(u32);
+
+impl RouterId {
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// 0 for the first router that was added, 1 for the next, and so on.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// What the surroundings of one router are like. The default is a good machine: addresses take a
+/// millisecond, timers are exact, nothing fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by its users, with `..Conditions::default()`")]
+pub struct Conditions {
+    /// How long installing and announcing the addresses takes.
+    pub install: Duration,
+    /// How long removing them takes.
+    pub remove: Duration,
+    /// How likely installing fails.
+    pub install_fails: Chance,
+    /// How likely removing fails.
+    pub remove_fails: Chance,
+    /// How likely sending fails: a firewall that drops our output, a full queue.
+    pub send_fails: Chance,
+    /// How much later than its deadline a timer may be served: g in the bounds of
+    /// [`Bounds`](crate::Bounds).
+    pub wake_latency: Duration,
+    /// How likely a packet is followed by a wake-up for nothing.
+    pub spurious_wakes: Chance,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            install: Duration::from_millis(1),
+            remove: Duration::from_millis(1),
+            install_fails: Chance::NEVER,
+            remove_fails: Chance::NEVER,
+            send_fails: Chance::NEVER,
+            wake_latency: Duration::ZERO,
+            spurious_wakes: Chance::NEVER,
+        }
+    }
+}
+
+/// A datagram under way, as a raw socket would deliver it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// IPv6 only; an IPv4 packet has it in its header.
+    pub(crate) hop_limit: u8,
+    /// IPv4: the whole packet. IPv6: the payload.
+    pub(crate) octets: Arc<[u8]>,
+}
+
+impl Packet {
+    pub(crate) fn datagram(&self) -> Result<Datagram<'_>, Discard> {
+        match (self.source, self.destination) {
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let hop_limit = Some(self.hop_limit);
+                Ok(Datagram::ipv6(PathId::FIRST, source, destination, hop_limit, &self.octets))
+            }
+            _ => Datagram::ipv4(PathId::FIRST, &self.octets),
+        }
+    }
+}
+
+/// How many datagrams a receive queue holds. A kernel keeps the oldest.
+pub(crate) const RECEIVE_QUEUE: usize = 256;
+
+/// How many queued datagrams are read before due timers are served.
+pub(crate) const BATCH: usize = 64;
+
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a host")]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) seed: u64,
+    pub(crate) source: IpAddr,
+    pub(crate) clock: LocalClock,
+    pub(crate) conditions: Conditions,
+    /// The process; `None` while it does not run.
+    pub(crate) machine: Option<VirtualRouter>,
+    /// Counts the processes this host has run, so that what an earlier one began is not finished.
+    pub(crate) incarnation: u32,
+    pub(crate) paused: bool,
+    pub(crate) link_up: bool,
+    pub(crate) receive_queue: VecDeque<Packet>,
+    pub(crate) overflowed: bool,
+    /// The work on the addresses that was asked for last and is not finished.
+    pub(crate) effect: Option<(EffectId, Wanted)>,
+    /// The same, finished while the process was paused.
+    pub(crate) finished: Vec<(EffectId, Wanted)>,
+    /// Whether the addresses are on the interface.
+    pub(crate) installed: bool,
+    /// The machine's deadline that `wake_at` serves, on its own clock.
+    pub(crate) deadline: Option<Instant>,
+    /// When the process wakes for it, on the simulation's clock.
+    pub(crate) wake_at: Option<Instant>,
+    pub(crate) checker: Checker,
+}
+
+impl Host {
+    pub(crate) fn runs(&self) -> bool {
+        self.machine.is_some() && !self.paused
+    }
+
+    /// Forgets all that a process knows.
+    pub(crate) fn end_process(&mut self) {
+        self.machine = None;
+        self.incarnation += 1;
+        self.paused = false;
+        self.receive_queue.clear();
+        self.overflowed = false;
+        self.effect = None;
+        self.finished.clear();
+        self.deadline = None;
+        self.wake_at = None;
+    }
+
+    /// Queues a datagram for a process that does not read.
+    pub(crate) fn enqueue(&mut self, packet: Packet) {
+        if self.receive_queue.len() < RECEIVE_QUEUE {
+            self.receive_queue.push_back(packet);
+        } else {
+            self.overflowed = true;
+        }
+    }
+}

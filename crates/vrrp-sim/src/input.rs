@@ -1,0 +1,61 @@
+use core::net::IpAddr;
+
+use vrrp_fsm::{
+    Discard, EffectFailed, EffectId, Fault, Instant, PathId, SendFailed, VirtualRouter,
+};
+use vrrp_proto::Priority;
+
+use crate::host::Packet;
+
+/// What can be told to a machine.
+#[derive(Debug, Clone)]
+pub(crate) enum Input<'a> {
+    SourceAddress(IpAddr),
+    Startup,
+    Shutdown,
+    Datagram(&'a Packet),
+    Timeout,
+    /// The answer to a request for addresses.
+    Effect {
+        id: EffectId,
+        /// Whether no later request was made.
+        current: bool,
+        ok: bool,
+    },
+    /// Whether an advertisement left the host.
+    Sent(bool),
+    Overflow,
+    Fault(Fault),
+    FaultCleared(Fault),
+    Priority(Priority),
+    AddressesLost,
+}
+
+impl Input<'_> {
+    /// Tells it. Returns why a datagram was discarded.
+    pub(crate) fn tell(&self, machine: &mut VirtualRouter, now: Instant) -> Option<Discard> {
+        let path = PathId::FIRST;
+        match *self {
+            Self::SourceAddress(source) => machine.handle_source_address(now, path, Some(source)),
+            Self::Startup => machine.handle_startup(now),
+            Self::Shutdown => machine.handle_shutdown(now),
+            Self::Datagram(packet) => {
+                let datagram = packet.datagram();
+                return datagram.and_then(|datagram| machine.handle_datagram(now, datagram)).err();
+            }
+            Self::Timeout => machine.handle_timeout(now),
+            Self::Effect { id, ok, .. } => {
+                machine.handle_effect(now, id, if ok { Ok(()) } else { Err(EffectFailed) });
+            }
+            Self::Sent(ok) => {
+                machine.handle_send(now, path, if ok { Ok(()) } else { Err(SendFailed) });
+            }
+            Self::Overflow => machine.handle_overflow(now),
+            Self::Fault(fault) => machine.handle_fault(now, fault),
+            Self::FaultCleared(fault) => machine.handle_fault_cleared(now, fault),
+            Self::Priority(priority) => machine.handle_priority(now, priority),
+            Self::AddressesLost => machine.handle_addresses_lost(now),
+        }
+        None
+    }
+}

@@ -1,0 +1,232 @@
+//! The wires: who reaches whom, how late, how often twice and how often not at all.
+
+use core::time::Duration;
+
+use fastrand::Rng;
+
+use crate::{Chance, RouterId, chance::up_to};
+
+/// What one direction of a link does to packets. The default is a perfect wire with 100 µs of delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by its users, with `..Link::default()`")]
+pub struct Link {
+    /// The least time a packet takes.
+    pub delay: Duration,
+    /// How much longer it may take; packets overtake each other when this exceeds their distance.
+    pub jitter: Duration,
+    /// How likely a packet is lost.
+    pub loss: Chance,
+    /// How likely a packet arrives twice, each copy with its own jitter.
+    pub duplication: Chance,
+}
+
+impl Link {
+    /// The longest a packet takes: D in the bounds of [`Bounds`](crate::Bounds).
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.delay + self.jitter
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_micros(100),
+            jitter: Duration::ZERO,
+            loss: Chance::NEVER,
+            duplication: Chance::NEVER,
+        }
+    }
+}
+
+/// What becomes of one packet on its way to one receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// There is no way there at the moment.
+    Cut,
+    Lost,
+    Arrives(Duration),
+    Twice(Duration, Duration),
+}
+
+/// All directed links between the routers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Network {
+    default: Link,
+    /// One row a sender.
+    ways: Vec<Vec<Way>>,
+    /// How likely a sender hears its own packet: a hairpin, a mirror port, a multicast loop.
+    echo: Chance,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    cut: bool,
+    own: Option<Link>,
+}
+
+impl Network {
+    pub(crate) fn add_router(&mut self) {
+        let count = self.ways.len() + 1;
+        self.ways.resize_with(count, Vec::new);
+        for row in &mut self.ways {
+            row.resize_with(count, Way::default);
+        }
+    }
+
+    pub(crate) fn set_default(&mut self, link: Link) {
+        self.default = link;
+    }
+
+    pub(crate) fn set_echo(&mut self, echo: Chance) {
+        self.echo = echo;
+    }
+
+    pub(crate) fn set_link(&mut self, from: RouterId, to: RouterId, link: Link) {
+        if let Some(way) = self.way_mut(from, to) {
+            way.own = Some(link);
+        }
+    }
+
+    pub(crate) fn set_cut(&mut self, from: RouterId, to: RouterId, cut: bool) {
+        if let Some(way) = self.way_mut(from, to) {
+            way.cut = cut;
+        }
+    }
+
+    /// Cuts all ways between routers of different groups, and joins those within one. Routers in no
+    /// group form one of their own.
+    pub(crate) fn partition(&mut self, groups: &[&[RouterId]]) {
+        let group_of = |index: usize| {
+            groups.iter().position(|group| group.contains(&RouterId::from_index(index)))
+        };
+        for (from, row) in self.ways.iter_mut().enumerate() {
+            for (to, way) in row.iter_mut().enumerate() {
+                way.cut = group_of(from) != group_of(to);
+            }
+        }
+    }
+
+    pub(crate) fn heal(&mut self) {
+        for way in self.ways.iter_mut().flatten() {
+            way.cut = false;
+        }
+    }
+
+    /// Nothing is cut, lost or duplicated any more; delay and jitter stay.
+    pub(crate) fn calm(&mut self) {
+        self.heal();
+        self.echo = Chance::NEVER;
+        let own = self.ways.iter_mut().flatten().filter_map(|way| way.own.as_mut());
+        for link in own.chain(core::iter::once(&mut self.default)) {
+            (link.loss, link.duplication) = (Chance::NEVER, Chance::NEVER);
+        }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.ways.iter().flatten().any(|way| way.cut)
+    }
+
+    /// The longest delay of any link.
+    pub(crate) fn longest(&self) -> Duration {
+        let own = self.ways.iter().flatten().filter_map(|way| way.own);
+        own.map(|link| link.longest()).fold(self.default.longest(), Duration::max)
+    }
+
+    pub(crate) fn fate(&self, rng: &mut Rng, from: RouterId, to: RouterId) -> Fate {
+        let Some(way) = self.way(from, to).filter(|way| !way.cut) else {
+            return Fate::Cut;
+        };
+        if from == to && !self.echo.happens(rng) {
+            return Fate::Cut;
+        }
+        let link = way.own.unwrap_or(self.default);
+        if link.loss.happens(rng) {
+            return Fate::Lost;
+        }
+        let mut takes = || link.delay + up_to(rng, link.jitter);
+        let first = takes();
+        let second = takes();
+        if link.duplication.happens(rng) {
+            Fate::Twice(first, second)
+        } else {
+            Fate::Arrives(first)
+        }
+    }
+
+    fn way(&self, from: RouterId, to: RouterId) -> Option<&Way> {
+        self.ways.get(from.index())?.get(to.index())
+    }
+
+    fn way_mut(&mut self, from: RouterId, to: RouterId) -> Option<&mut Way> {
+        self.ways.get_mut(from.index())?.get_mut(to.index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> (Network, [RouterId; 3]) {
+        let mut network = Network::default();
+        for _ in 0..3 {
+            network.add_router();
+        }
+        (network, [0, 1, 2].map(RouterId::from_index))
+    }
+
+    #[test]
+    fn a_partition_cuts_between_groups_and_healing_joins_them() {
+        let (mut network, [a, b, c]) = three();
+        network.partition(&[&[a, b]]);
+        let mut rng = Rng::with_seed(1);
+        assert_eq!(network.fate(&mut rng, a, b), Fate::Arrives(Link::default().delay));
+        assert_eq!(network.fate(&mut rng, a, c), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, c, b), Fate::Cut);
+        assert!(!network.is_whole());
+        network.heal();
+        assert!(network.is_whole());
+    }
+
+    #[test]
+    fn one_direction_can_be_cut_alone() {
+        let (mut network, [a, b, _]) = three();
+        network.set_cut(a, b, true);
+        let mut rng = Rng::with_seed(1);
+        assert_eq!(network.fate(&mut rng, a, b), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, b, a), Fate::Arrives(Link::default().delay));
+    }
+
+    #[test]
+    fn nobody_hears_itself_unless_there_is_an_echo() {
+        let (mut network, [a, ..]) = three();
+        let mut rng = Rng::with_seed(1);
+        assert_eq!(network.fate(&mut rng, a, a), Fate::Cut);
+        network.set_echo(Chance::ALWAYS);
+        assert_eq!(network.fate(&mut rng, a, a), Fate::Arrives(Link::default().delay));
+    }
+
+    #[test]
+    fn loss_duplication_and_jitter_are_as_said() {
+        let (mut network, [a, b, _]) = three();
+        let (delay, jitter) = (Duration::from_millis(2), Duration::from_millis(3));
+        let duplication = Chance::percent(10);
+        network.set_link(a, b, Link { delay, jitter, loss: Chance::percent(30), duplication });
+        let mut rng = Rng::with_seed(7);
+        let (mut lost, mut twice) = (0, 0);
+        for _ in 0..10_000 {
+            match network.fate(&mut rng, a, b) {
+                Fate::Cut => panic!("the way is open"),
+                Fate::Lost => lost += 1,
+                Fate::Arrives(after) => assert!(delay <= after && after <= delay + jitter),
+                Fate::Twice(..) => twice += 1,
+            }
+        }
+        assert!((2_850..3_150).contains(&lost), "{lost}");
+        assert!((600..800).contains(&twice), "{twice}");
+        assert_eq!(network.longest(), delay + jitter);
+        network.calm();
+        let fate = network.fate(&mut rng, a, b);
+        assert!(matches!(fate, Fate::Arrives(after) if after <= delay + jitter), "{fate:?}");
+    }
+}

@@ -1,0 +1,320 @@
+//! Quiet phases, and how soon the protocol has to be done in them.
+
+use core::time::Duration;
+
+use vrrp_fsm::{Instant, State, VirtualRouter};
+
+use crate::{
+    Chance, Invariant, RouterId, Simulation, Subject, Violation,
+    host::Host,
+    invariants::{down_interval, skew_time},
+    simulation::Event,
+};
+
+/// How soon things have to happen in a quiet network, computed from the configurations.
+///
+/// With A the longest advertisement interval, k how many may be missed, S the skew time, D the
+/// longest delay of a packet and g the longest delay of a timer:
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Until exactly one Master is left: the longest kA + S, and A + D.
+    pub one_master: Duration,
+    /// Until the addresses are where they belong, after that.
+    pub addresses: Duration,
+}
+
+/// A new Master after the old one went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Takeover {
+    /// Who was Master.
+    pub from: RouterId,
+    /// Who is.
+    pub to: RouterId,
+    /// How long there was none.
+    pub after: Duration,
+    /// How long there may be none.
+    pub bound: Duration,
+}
+
+/// Watches how long two Masters coexist.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DualWatch {
+    armed: bool,
+    /// Since when there are several, and how long that may last.
+    since: Option<(Instant, Duration)>,
+}
+
+/// Answers to losing advertisements are at least so far apart.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The longest that a router stays away by itself: 64 s and an eighth after a fault of its own
+/// finding, its longest interval, and seven seconds for an address that could not be removed.
+const RECOVERY: Duration = Duration::from_secs(64 * 130);
+
+impl Simulation {
+    /// Ends every fault but crashes and shutdowns (cuts, loss, duplication, pauses, lost links,
+    /// failing effects; delays and jitter stay), waits for the election to be over, and checks that
+    ///
+    /// - exactly one candidate is Master, within [`Bounds::one_master`], and it has the addresses,
+    /// - two Masters coexisted no longer than `min(A_w + D, A_l + 2D)`, or `A_w + D` if there were
+    ///   more (w: the winner, l: the loser),
+    /// - no router that preempts has a greater priority,
+    /// - nothing changes any more for another two such times.
+    ///
+    /// Returns the Master; `None` if there is no candidate.
+    ///
+    /// # Errors
+    /// The first [`Violation`] found.
+    pub fn settle(&mut self) -> Result<Option<RouterId>, Violation> {
+        self.calm()?;
+        // What is under way was sent in less quiet times.
+        let latest = self.queue.latest(|event| matches!(event, Event::Arrives { .. }));
+        let rest = latest.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now));
+        self.run_for(rest)?;
+        self.run_until(RECOVERY, |simulation| {
+            simulation.candidates().all(|(_, machine)| machine.state() != State::Initialize)
+        })?;
+        let bounds = self.bounds();
+        self.quiet(bounds.one_master)?;
+        let master = self.one_master()?;
+        self.quiet(bounds.addresses)?;
+        self.addresses_in_place(master)?;
+        let transitions = self.transitions;
+        self.quiet(bounds.one_master * 2)?;
+        if self.transitions != transitions {
+            let found = format!("{} changes of state", self.transitions - transitions);
+            return Err(self.violation(None, (Invariant::Stability, found)));
+        }
+        self.count(Subject::Bound, "one master, and it stays");
+        Ok(master)
+    }
+
+    /// Crashes the only Master of a [settled](Self::settle) network and waits for another, which has to
+    /// come within kA + S of the best Backup, and D.
+    ///
+    /// Returns `None` if there is no Master, or nobody to replace it.
+    ///
+    /// # Errors
+    /// The first [`Violation`] found.
+    pub fn fail_over(&mut self) -> Result<Option<Takeover>, Violation> {
+        let master = self.masters().next();
+        let interval = master.and_then(|id| self.host(id)).map(interval);
+        let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
+        self.crash(from);
+        let bound = self.backups_wait(|host, machine| {
+            down_interval(&host.config, machine.priority(), learned(host, interval))
+        });
+        self.take_over(from, bound, "takeover after a crash")
+    }
+
+    /// Shuts the only Master of a [settled](Self::settle) network down and waits for another, which has
+    /// to come within the skew time of the best Backup, and D.
+    ///
+    /// Returns `None` if there is no Master, or nobody to replace it.
+    ///
+    /// # Errors
+    /// The first [`Violation`] found.
+    pub fn hand_over(&mut self) -> Result<Option<Takeover>, Violation> {
+        let master = self.masters().next();
+        let interval = master.and_then(|id| self.host(id)).map(interval);
+        let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
+        self.shut_down(from)?;
+        let bound = self.backups_wait(|host, machine| {
+            skew_time(&host.config, machine.priority(), learned(host, interval))
+        });
+        self.take_over(from, bound, "takeover after a release")
+    }
+
+    /// The bounds for the routers and links as they are.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        // Also of those that do not run: somebody may still go by their interval.
+        let interval = self.hosts.iter().map(interval).max().unwrap_or_default();
+        let down = self.hosts.iter().filter_map(|host| {
+            let machine = host.machine.as_ref()?;
+            Some(down_interval(&host.config, machine.priority(), learned(host, interval)))
+        });
+        let conditions = self.hosts.iter().map(|host| host.conditions);
+        let work = conditions.map(|conditions| conditions.install.max(conditions.remove)).max();
+        Bounds {
+            one_master: down.max().unwrap_or_default() + interval + self.slack(),
+            addresses: work.unwrap_or_default() * 2 + self.slack(),
+        }
+    }
+
+    /// D, and what timers and clocks are off by.
+    fn slack(&self) -> Duration {
+        let wakes = self.hosts.iter().map(|host| host.conditions.wake_latency);
+        self.network.longest() + wakes.max().unwrap_or_default() * 2 + DRIFT_ALLOWANCE
+    }
+
+    fn calm(&mut self) -> Result<(), Violation> {
+        let was_whole = self.network.is_whole();
+        self.heal();
+        debug_assert!(was_whole || self.network.is_whole(), "healed");
+        self.network.calm();
+        for id in self.routers() {
+            if let Some(host) = self.host_mut(id) {
+                host.conditions.install_fails = Chance::NEVER;
+                host.conditions.remove_fails = Chance::NEVER;
+                host.conditions.send_fails = Chance::NEVER;
+                host.conditions.spurious_wakes = Chance::NEVER;
+            }
+            self.resume(id)?;
+            if self.host(id).is_some_and(|host| !host.link_up) {
+                self.set_link_up(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass and watches for two Masters.
+    fn quiet(&mut self, duration: Duration) -> Result<(), Violation> {
+        self.duals = DualWatch { armed: true, since: None };
+        self.watch_duals()?;
+        self.run_for(duration)?;
+        self.duals.armed = false;
+        Ok(())
+    }
+
+    fn one_master(&mut self) -> Result<Option<RouterId>, Violation> {
+        let masters: Vec<RouterId> = self.masters().collect();
+        let candidates = self.candidates().count();
+        let master = match (masters.as_slice(), candidates) {
+            ([], 0) => return Ok(None),
+            ([master], _) => *master,
+            _ => {
+                let found = format!("masters {masters:?} of {candidates} candidates");
+                return Err(self.violation(None, (Invariant::OneMaster, found)));
+            }
+        };
+        let priority = self.machine(master).map(VirtualRouter::priority);
+        let better = self.candidates().find(|(host, machine)| {
+            let preempts = host.config.preempt_mode || machine.priority().is_owner();
+            // After a mastership that failed a router preempts nobody until one has succeeded.
+            let failed = machine.statistics().effect_failures + machine.statistics().send_failures;
+            preempts && failed == 0 && Some(machine.priority()) > priority
+        });
+        if let Some((host, machine)) = better {
+            let found = format!(
+                "{} has {}, {} preempts with {}",
+                self.name(master),
+                priority.unwrap_or_default(),
+                host.name,
+                machine.priority()
+            );
+            return Err(self.violation(None, (Invariant::BestMaster, found)));
+        }
+        Ok(Some(master))
+    }
+
+    fn addresses_in_place(&mut self, master: Option<RouterId>) -> Result<(), Violation> {
+        // A process that was killed left its addresses; nobody is there to remove them.
+        let attended = |id: &RouterId| self.machine(*id).is_some();
+        let holders: Vec<RouterId> = self.holders().filter(attended).collect();
+        if holders.iter().copied().eq(master) {
+            return Ok(());
+        }
+        let found = format!("master {master:?}, addresses on {holders:?}");
+        Err(self.violation(master, (Invariant::OneMaster, found)))
+    }
+
+    /// The shortest time that any Backup waits, and D; `None` if there is no Backup.
+    fn backups_wait(&self, wait: impl Fn(&Host, &VirtualRouter) -> Duration) -> Option<Duration> {
+        let backups = self.candidates().filter(|(_, machine)| machine.state() == State::Backup);
+        Some(backups.map(|(host, machine)| wait(host, machine)).min()? + self.slack())
+    }
+
+    fn take_over(
+        &mut self,
+        from: RouterId,
+        bound: Option<Duration>,
+        what: &'static str,
+    ) -> Result<Option<Takeover>, Violation> {
+        let Some(bound) = bound else { return Ok(None) };
+        self.duals = DualWatch { armed: true, since: None };
+        let after = self.run_until(bound, |simulation| simulation.masters().next().is_some())?;
+        self.duals.armed = false;
+        let (Some(after), Some(to)) = (after, self.masters().next()) else {
+            let found = format!("no master {bound:?} after {} went", self.name(from));
+            return Err(self.violation(None, (Invariant::Takeover, found)));
+        };
+        self.count(Subject::Bound, what);
+        Ok(Some(Takeover { from, to, after, bound }))
+    }
+
+    /// After every change of state: counts what no protocol can exclude, and in quiet times measures it.
+    pub(crate) fn watch_duals(&mut self) -> Result<(), Violation> {
+        let masters = self.masters().count();
+        match masters {
+            0 => self.count(Subject::Seen, "no master"),
+            1 => {}
+            _ => self.count(Subject::Seen, "two masters"),
+        }
+        if !self.duals.armed {
+            return Ok(());
+        }
+        match (masters > 1, self.duals.since) {
+            (true, None) => self.duals.since = Some((self.now, self.dual_bound())),
+            // Another one joined: the winner may be another, too.
+            (true, Some((since, bound))) => {
+                self.duals.since = Some((since, bound.max(self.dual_bound())));
+            }
+            (false, Some((since, bound))) => {
+                self.duals.since = None;
+                let lasted = self.now.saturating_duration_since(since);
+                if lasted > bound {
+                    let found = format!("for {lasted:?}, at most {bound:?}");
+                    return Err(self.violation(None, (Invariant::DualMasters, found)));
+                }
+                self.count(Subject::Bound, "two masters became one");
+            }
+            (false, None) => {}
+        }
+        Ok(())
+    }
+
+    /// How long the present Masters may coexist.
+    fn dual_bound(&self) -> Duration {
+        let mut masters: Vec<_> = self
+            .candidates()
+            .filter(|(_, machine)| machine.state() == State::Master)
+            .map(|(host, machine)| (machine.priority(), host.source, host))
+            .collect();
+        masters.sort_unstable_by_key(|(priority, source, _)| (*priority, *source));
+        let slack = self.slack();
+        match masters.as_slice() {
+            [(.., loser), (.., winner)] if winner.config.immediate_answer => {
+                let answered = interval(loser) + ANSWER_INTERVAL + slack;
+                interval(winner).min(answered) + slack
+            }
+            [.., (.., winner)] => interval(winner) + slack,
+            [] => Duration::ZERO,
+        }
+    }
+
+    /// The routers that take part or would like to.
+    fn candidates(&self) -> impl Iterator<Item = (&Host, &VirtualRouter)> {
+        self.hosts.iter().filter_map(|host| {
+            let machine = host.machine.as_ref()?;
+            machine.is_candidate().then_some((host, machine))
+        })
+    }
+}
+
+/// Clocks of the simulation are off by at most 50 ppm either way; this covers a minute.
+const DRIFT_ALLOWANCE: Duration = Duration::from_millis(6);
+
+fn interval(host: &Host) -> Duration {
+    host.config.advertisement_interval
+}
+
+/// The interval a Backup goes by when the Master's is `interval`.
+fn learned(host: &Host, interval: Duration) -> Duration {
+    match host.config.version {
+        vrrp_proto::Version::V2 => host.config.advertisement_interval,
+        vrrp_proto::Version::V3 => interval,
+    }
+}

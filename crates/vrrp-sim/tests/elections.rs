@@ -1,0 +1,162 @@
+//! The stories of RFC 9568, told in virtual time.
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test fails by panicking")]
+
+use core::{net::IpAddr, time::Duration};
+
+use vrrp_sim::{
+    Chance, Conditions, Link, RouterId, Simulation, Subject, Violation,
+    vrrp_fsm::{
+        Config, State,
+        vrrp_proto::{AddressFamily, Priority, Vrid},
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config(priority: u8) -> Config {
+    Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv4)
+        .priority(Priority::new(priority))
+        .virtual_addresses(vec![IpAddr::from([192, 0, 2, 1])])
+}
+
+fn pair(seed: u64) -> (Simulation, RouterId, RouterId) {
+    let mut sim = Simulation::new(seed);
+    let left = sim.add_router("left", config(200), IpAddr::from([192, 0, 2, 2])).unwrap();
+    let right = sim.add_router("right", config(100), IpAddr::from([192, 0, 2, 3])).unwrap();
+    (sim, left, right)
+}
+
+#[test]
+fn the_better_router_becomes_master_and_has_the_addresses() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(1);
+    sim.start_all()?;
+    let after = sim.run_until(10 * SECOND, |sim| sim.has_addresses(left))?;
+    // 3 A + (256 - 200) / 256 A, and a millisecond to install.
+    let expected = Duration::from_micros(3_219_750);
+    assert!(after.unwrap().abs_diff(expected) < Duration::from_millis(1), "{after:?}");
+    assert_eq!(sim.settle()?, Some(left));
+    assert_eq!(sim.machine(right).unwrap().state(), State::Backup);
+    Ok(())
+}
+
+#[test]
+fn a_crash_and_a_release_are_taken_over_in_time() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(2);
+    sim.start_all()?;
+    sim.settle()?;
+    let takeover = sim.fail_over()?.unwrap();
+    assert_eq!((takeover.from, takeover.to), (left, right));
+    // No sooner than what is left of 3 A + S after the last advertisement.
+    assert!(takeover.after > Duration::from_micros(2_609_375), "{takeover:?}");
+    sim.start(left)?;
+    assert_eq!(sim.settle()?, Some(left));
+    let takeover = sim.hand_over()?.unwrap();
+    let skew = Duration::from_micros(609_375);
+    assert!(takeover.after.abs_diff(skew) < Duration::from_millis(1), "{takeover:?}");
+    Ok(())
+}
+
+#[test]
+fn a_partition_makes_two_masters_and_healing_makes_one() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(3);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.partition(&[&[left]]);
+    sim.run_for(5 * SECOND)?;
+    assert!(sim.masters().eq([left, right]));
+    assert_eq!(sim.settle()?, Some(left));
+    assert_eq!(sim.tally().count(Subject::Bound, "two masters became one"), 1);
+    let drawing = sim.timeline().unwrap().lanes(60);
+    assert!(drawing.contains("╳╳╳"), "{drawing}");
+    Ok(())
+}
+
+#[test]
+fn a_paused_master_does_not_come_back_as_one() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(4);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.pause(left);
+    sim.run_for(10 * SECOND)?;
+    let sent = sim.tally().count(Subject::Output, "send");
+    sim.resume(left)?;
+    assert_eq!(sim.machine(left).unwrap().state(), State::Backup);
+    assert_eq!(sim.tally().count(Subject::Output, "send"), sent);
+    assert_eq!(sim.machine(right).unwrap().state(), State::Master);
+    assert_eq!(sim.tally().count(Subject::Reason, "late wake"), 1);
+    Ok(())
+}
+
+#[test]
+fn one_way_loss_leaves_two_masters_that_only_one_side_can_see() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(5);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.cut(left, right);
+    sim.run_for(20 * SECOND)?;
+    assert_eq!(sim.masters().count(), 2);
+    let losing = |id| sim.machine(id).unwrap().statistics().losing_received;
+    assert!(losing(left) > 10);
+    assert_eq!(losing(right), 0);
+    Ok(())
+}
+
+#[test]
+fn a_duplicate_address_and_an_echo_make_no_storm() -> Result<(), Violation> {
+    let mut sim = Simulation::new(6);
+    let twin = IpAddr::from([192, 0, 2, 2]);
+    sim.add_router("twin", config(100), twin).unwrap();
+    sim.add_router("other twin", config(100), twin).unwrap();
+    sim.set_echo(Chance::ALWAYS);
+    sim.start_all()?;
+    // The invariant against storms is checked at every step.
+    sim.run_for(60 * SECOND)?;
+    assert_eq!(sim.masters().count(), 2);
+    assert!(sim.tally().count(Subject::Discard, "own-source") > 100);
+    Ok(())
+}
+
+#[test]
+fn failing_sends_make_a_master_let_go() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(7);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.set_conditions(left, Conditions { send_fails: Chance::ALWAYS, ..Conditions::default() });
+    let gone = sim.run_until(10 * SECOND, |sim| !sim.has_addresses(left))?;
+    assert!(gone.is_some());
+    sim.run_for(10 * SECOND)?;
+    assert!(sim.masters().eq([right]));
+    assert_eq!(sim.tally().count(Subject::Reason, "cannot advertise"), 1);
+    sim.settle().map(drop)
+}
+
+#[test]
+fn killed_processes_leave_addresses_that_a_restart_removes() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(8);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.kill(left);
+    sim.run_for(5 * SECOND)?;
+    assert!(sim.holders().eq([left, right]));
+    sim.start(left)?;
+    assert!(sim.holders().eq([right]));
+    assert_eq!(sim.settle()?, Some(left));
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_one_another() -> Result<(), Violation> {
+    let run = |seed| {
+        let (mut sim, left, _) = pair(seed);
+        let loss = Chance::percent(30);
+        sim.set_links(Link { loss, jitter: SECOND / 10, ..Link::default() });
+        sim.start_all()?;
+        sim.run_for(500 * SECOND)?;
+        sim.crash(left);
+        sim.run_for(500 * SECOND)?;
+        Ok(format!("{}{}", sim.timeline().unwrap(), sim.tally()))
+    };
+    assert_eq!(run(9)?, run(9)?);
+    assert_ne!(run(9)?, run(10)?);
+    Ok(())
+}
