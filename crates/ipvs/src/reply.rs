@@ -247,3 +247,172 @@ fn statistics(nest: &Nest<'_>, wide: u16, narrow: u16) -> Statistics {
     }
     statistics
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink::Payload;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::attrs::command;
+    use crate::request::change;
+    use crate::{Command, Scheduler};
+
+    /// A service as Linux 6.1 describes it: nests without the nested flag, addresses of 16 octets.
+    fn kernel_service(statistics: impl FnOnce(Payload) -> Payload) -> Payload {
+        let inner = Payload::new()
+            .u16(service::AF, 2)
+            .u16(service::PROTOCOL, 6)
+            .attribute(service::ADDR, &[192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            .u16_be(service::PORT, 80)
+            .text(service::SCHED_NAME, "wrr")
+            .attribute(service::FLAGS, &[0x2_u32.to_ne_bytes(), [0xff; 4]].concat())
+            .u32(service::TIMEOUT, 0)
+            .attribute(service::NETMASK, &[255; 4]);
+        let inner = statistics(inner);
+        Payload::generic(command::NEW_SERVICE, 1).attribute(top::SERVICE, inner.as_bytes())
+    }
+
+    fn counters(payload: Payload, put: impl Fn(Payload, u16, u16) -> Payload) -> Payload {
+        (stats::CONNS..=stats::OUTBPS).fold(payload, |payload, kind| put(payload, kind, kind))
+    }
+
+    #[test]
+    fn a_service_with_64_bit_counters_before_32_bit_ones() {
+        let narrow = counters(Payload::new(), |p, kind, n| p.u32(kind, u32::from(n)));
+        let wide = counters(Payload::new(), |p, kind, n| p.flag(11).u64(kind, u64::from(n) << 40));
+        let payload = kernel_service(|p| {
+            p.attribute(service::STATS, narrow.as_bytes())
+                .attribute(service::STATS64, wide.as_bytes())
+        });
+        let status = service(payload.as_bytes()).unwrap();
+        let key = ServiceKey::tcp([192, 0, 2, 1].into(), 80);
+        assert_eq!(status.service, Service::new(key, Scheduler::WeightedRoundRobin));
+        assert_eq!(status.statistics.connections, 1 << 40);
+        assert_eq!(status.statistics.outgoing_bytes_per_second, 10 << 40);
+    }
+
+    #[test]
+    fn without_64_bit_counters_the_32_bit_ones_count() {
+        let narrow = counters(Payload::new(), |p, kind, n| match kind {
+            stats::INBYTES | stats::OUTBYTES => p.u64(kind, 1 << 33),
+            _ => p.u32(kind, u32::from(n)),
+        });
+        let payload = kernel_service(|p| p.attribute(service::STATS, narrow.as_bytes()));
+        let statistics = service(payload.as_bytes()).unwrap().statistics;
+        assert_eq!((statistics.incoming_packets, statistics.incoming_bytes), (2, 1 << 33));
+        let none = kernel_service(|p| p);
+        assert_eq!(service(none.as_bytes()).unwrap().statistics, Statistics::default());
+    }
+
+    fn destination_payload(kinds: impl Fn(u16) -> bool) -> Payload {
+        let inner = [
+            (dest::ADDR, vec![192, 0, 2, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (dest::PORT, 8080_u16.to_be_bytes().to_vec()),
+            (dest::FWD_METHOD, 0x102_u32.to_ne_bytes().to_vec()),
+            (dest::WEIGHT, 3_u32.to_ne_bytes().to_vec()),
+            (dest::U_THRESH, 20_u32.to_ne_bytes().to_vec()),
+            (dest::L_THRESH, 10_u32.to_ne_bytes().to_vec()),
+            (dest::ACTIVE_CONNS, 4_u32.to_ne_bytes().to_vec()),
+            (dest::INACT_CONNS, 5_u32.to_ne_bytes().to_vec()),
+            (dest::PERSIST_CONNS, 6_u32.to_ne_bytes().to_vec()),
+            (dest::ADDR_FAMILY, 2_u16.to_ne_bytes().to_vec()),
+            (dest::TUN_TYPE, vec![1]),
+            (dest::TUN_PORT, 5555_u16.to_be_bytes().to_vec()),
+            (dest::TUN_FLAGS, 1_u16.to_ne_bytes().to_vec()),
+        ];
+        let inner = inner
+            .iter()
+            .filter(|(kind, _)| kinds(*kind))
+            .fold(Payload::new(), |payload, (kind, value)| payload.attribute(*kind, value));
+        Payload::generic(command::NEW_DEST, 1).attribute(top::DEST, inner.as_bytes())
+    }
+
+    #[test]
+    fn a_destination_of_a_new_and_of_an_old_kernel() {
+        let status =
+            destination(destination_payload(|_| true).as_bytes(), AddressFamily::Ipv6).unwrap();
+        let gue = Tunnel::Gue { port: 5555.try_into().unwrap(), checksum: TunnelChecksum::Full };
+        assert_eq!(status.destination.method(), ForwardingMethod::Tunnel(gue));
+        assert_eq!(status.destination.key().to_string(), "192.0.2.10:8080");
+        assert_eq!(status.destination.weight().value(), 3);
+        assert_eq!(
+            (status.destination.thresholds().upper(), status.destination.thresholds().lower()),
+            (20, 10)
+        );
+        assert_eq!(
+            (status.active_connections, status.inactive_connections, status.persistent_connections),
+            (4, 5, 6)
+        );
+
+        let old = destination_payload(|kind| kind < dest::ADDR_FAMILY);
+        let status = destination(old.as_bytes(), AddressFamily::Ipv4).unwrap();
+        assert_eq!(status.destination.method(), ForwardingMethod::Tunnel(Tunnel::Ipip));
+        assert_eq!(status.destination.key().to_string(), "192.0.2.10:8080");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (kind, name) in
+            [(dest::ADDR, "ADDR"), (dest::WEIGHT, "WEIGHT"), (dest::TUN_PORT, "TUN_PORT")]
+        {
+            let payload = destination_payload(|present| present != kind);
+            let error = destination(payload.as_bytes(), AddressFamily::Ipv4).unwrap_err();
+            assert_eq!(error.attribute(), name);
+        }
+        assert_eq!(
+            service(&[1, 1, 0, 0]).unwrap_err().to_string(),
+            "answer without a readable SERVICE"
+        );
+        assert_eq!(timeouts(&[]).unwrap_err().attribute(), "TIMEOUT_TCP");
+    }
+
+    #[test]
+    fn information_and_timeouts() {
+        let info =
+            Payload::generic(14, 1).u32(info::VERSION, 0x01_02_01).u32(info::CONN_TAB_SIZE, 4096);
+        let info = information(info.as_bytes()).unwrap();
+        assert_eq!((info.version, info.connection_table_size), ((1, 2, 1), 4096));
+        let config =
+            Payload::generic(12, 1).u32(top::TIMEOUT_TCP, 900).u32(top::TIMEOUT_TCP_FIN, 120);
+        let config = timeouts(config.u32(top::TIMEOUT_UDP, 300).as_bytes()).unwrap();
+        assert_eq!(config.tcp_fin, Duration::from_secs(120));
+    }
+
+    proptest! {
+        #[test]
+        fn a_service_reads_back_as_it_was_written(wanted in crate::testing::service()) {
+            let request = change(30, &Command::NewService(wanted.clone()));
+            prop_assert_eq!(service(request.payload()).unwrap().service, wanted);
+        }
+
+        #[test]
+        fn a_destination_reads_back_as_it_was_written(
+            key in crate::testing::service_key(), wanted in crate::testing::destination(),
+        ) {
+            let request = change(30, &Command::NewDestination(key, wanted));
+            let sent = Attributes::after(request.payload(), attrs::HEADER).first(top::DEST).unwrap();
+            let kernel = [dest::ACTIVE_CONNS, dest::INACT_CONNS, dest::PERSIST_CONNS];
+            let kernel = kernel.iter().fold(Payload::new(), |payload, kind| payload.u32(*kind, 0));
+            let answer = Payload::generic(5, 1).attribute(top::DEST, &[sent.value, kernel.as_bytes()].concat());
+            prop_assert_eq!(destination(answer.as_bytes(), key.family()).unwrap().destination, wanted);
+        }
+
+        #[test]
+        fn arbitrary_answers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _read = (service(&bytes), destination(&bytes, AddressFamily::Ipv4), daemon(&bytes), timeouts(&bytes), information(&bytes));
+        }
+
+        /// Well-formed attributes with arbitrary values get past the walk.
+        #[test]
+        fn arbitrary_attributes_never_panic(
+            attributes in proptest::collection::vec((0_u16..18, proptest::collection::vec(any::<u8>(), 0..20)), 0..16),
+            outer in 1_u16..4,
+        ) {
+            let inner = attributes.iter().fold(Payload::new(), |payload, (kind, value)| payload.attribute(*kind, value));
+            let answer = Payload::generic(1, 1).attribute(outer, inner.as_bytes());
+            let bytes = answer.as_bytes();
+            let _read = (service(bytes), destination(bytes, AddressFamily::Ipv6), daemon(bytes), timeouts(bytes), information(bytes));
+        }
+    }
+}

@@ -187,3 +187,164 @@ fn address_octets(address: IpAddr) -> [u8; ADDRESS_LEN] {
         IpAddr::V6(address) => address.octets(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::{Persistence, Scheduler, ServiceFlags, Thresholds, Weight};
+
+    /// Octets of one attribute, spelled out.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn nested(kind: u16, inner: &[Vec<u8>]) -> Vec<u8> {
+        attribute(kind | 0x8000, &inner.concat())
+    }
+
+    fn v4(last: u8) -> [u8; 16] {
+        [192, 0, 2, last, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    }
+
+    fn payload(command: &Command) -> Vec<u8> {
+        change(30, command).payload().to_vec()
+    }
+
+    #[test]
+    fn a_persistent_ipv4_service() {
+        let persistence = Persistence::new(
+            Duration::from_secs(600),
+            Netmask::prefix(AddressFamily::Ipv4, 24).unwrap(),
+        )
+        .unwrap();
+        let service =
+            Service::new(ServiceKey::tcp([192, 0, 2, 1].into(), 80), Scheduler::SourceHash)
+                .with_flags(ServiceFlags::HASH_PORT)
+                .with_persistence(persistence.with_engine("sip".parse().unwrap()))
+                .unwrap();
+        let expected = [
+            vec![1, 1, 0, 0],
+            nested(
+                1,
+                &[
+                    attribute(1, &2_u16.to_ne_bytes()),
+                    attribute(2, &6_u16.to_ne_bytes()),
+                    attribute(3, &v4(1)),
+                    attribute(4, &[0, 80]),
+                    attribute(6, b"sh\0"),
+                    attribute(11, b"sip\0"),
+                    attribute(7, &[0x11_u32.to_ne_bytes(), 0x3d_u32.to_ne_bytes()].concat()),
+                    attribute(8, &600_u32.to_ne_bytes()),
+                    attribute(9, &[255, 255, 255, 0]),
+                ],
+            ),
+        ];
+        assert_eq!(payload(&Command::NewService(service)), expected.concat());
+    }
+
+    #[test]
+    fn an_ipv6_firewall_mark_service_has_no_address() {
+        let key = ServiceKey::firewall_mark(AddressFamily::Ipv6, 7.try_into().unwrap());
+        let expected = [
+            vec![2, 1, 0, 0],
+            nested(
+                1,
+                &[
+                    attribute(1, &10_u16.to_ne_bytes()),
+                    attribute(5, &7_u32.to_ne_bytes()),
+                    attribute(6, b"wlc\0"),
+                    attribute(7, &[0_u32.to_ne_bytes(), 0x3d_u32.to_ne_bytes()].concat()),
+                    attribute(8, &0_u32.to_ne_bytes()),
+                    attribute(9, &128_u32.to_ne_bytes()),
+                ],
+            ),
+        ];
+        let service = Service::new(key, Scheduler::WeightedLeastConnections);
+        assert_eq!(payload(&Command::SetService(service)), expected.concat());
+    }
+
+    #[test]
+    fn a_gue_destination() {
+        let service = ServiceKey::udp([192, 0, 2, 1].into(), 53);
+        let method = ForwardingMethod::Tunnel(Tunnel::Gue {
+            port: 5555.try_into().unwrap(),
+            checksum: TunnelChecksum::RemoteOffload,
+        });
+        let destination = Destination::new(DestinationKey::new([192, 0, 2, 9].into(), 53), method)
+            .with_weight(Weight::from(5))
+            .with_thresholds(Thresholds::new(100, 50).unwrap());
+        let key = [
+            attribute(1, &2_u16.to_ne_bytes()),
+            attribute(2, &17_u16.to_ne_bytes()),
+            attribute(3, &v4(1)),
+            attribute(4, &[0, 53]),
+        ];
+        let expected = [
+            vec![5, 1, 0, 0],
+            nested(1, &key),
+            nested(
+                2,
+                &[
+                    attribute(11, &2_u16.to_ne_bytes()),
+                    attribute(1, &v4(9)),
+                    attribute(2, &[0, 53]),
+                    attribute(3, &2_u32.to_ne_bytes()),
+                    attribute(4, &5_u32.to_ne_bytes()),
+                    attribute(5, &100_u32.to_ne_bytes()),
+                    attribute(6, &50_u32.to_ne_bytes()),
+                    attribute(13, &[1]),
+                    attribute(14, &5555_u16.to_be_bytes()),
+                    attribute(15, &2_u16.to_ne_bytes()),
+                ],
+            ),
+        ];
+        assert_eq!(payload(&Command::NewDestination(service, destination)), expected.concat());
+        let removal = [
+            vec![7, 1, 0, 0],
+            nested(1, &key),
+            nested(
+                2,
+                &[
+                    attribute(11, &2_u16.to_ne_bytes()),
+                    attribute(1, &v4(9)),
+                    attribute(2, &[0, 53]),
+                ],
+            ),
+        ];
+        assert_eq!(payload(&Command::DelDestination(service, destination.key())), removal.concat());
+    }
+
+    #[test]
+    fn a_sync_daemon() {
+        let mut daemon = SyncDaemon::new(SyncRole::Backup, "eth0".parse().unwrap(), 42);
+        daemon.group = Some([239, 1, 2, 3].into());
+        daemon.port = Some(8849);
+        let expected = [
+            vec![9, 1, 0, 0],
+            nested(
+                3,
+                &[
+                    attribute(1, &2_u32.to_ne_bytes()),
+                    attribute(2, b"eth0\0"),
+                    attribute(3, &42_u32.to_ne_bytes()),
+                    attribute(5, &[239, 1, 2, 3]),
+                    attribute(7, &8849_u16.to_ne_bytes()),
+                ],
+            ),
+        ];
+        assert_eq!(payload(&Command::StartDaemon(daemon)), expected.concat());
+    }
+
+    #[test]
+    fn commands_without_objects_are_a_bare_header() {
+        assert_eq!(payload(&Command::Flush), [17, 1, 0, 0]);
+        assert_eq!(payload(&Command::Zero(None)), [16, 1, 0, 0]);
+        assert_eq!(ask(30, command::GET_INFO).payload(), [15, 1, 0, 0]);
+    }
+}
