@@ -156,7 +156,8 @@ fn every_forwarding_method() {
             (gue(TunnelChecksum::RemoteOffload), "Tunnel"),
             (gre(TunnelChecksum::None), "Tunnel"),
             (gre(TunnelChecksum::Full), "Tunnel"),
-            (ForwardingMethod::Bypass, "Bypass"),
+            // ipvsadm has no name for it.
+            (ForwardingMethod::Bypass, "(null)"),
         ];
         let destinations = methods
             .iter()
