@@ -40,6 +40,8 @@ pub struct Status {
     pub outcome: Outcome,
     /// Whether a run has ended with a result; until then `outcome` is assumed.
     pub has_run: bool,
+    /// Whether a run is under way.
+    pub running: bool,
     /// Runs that succeeded.
     pub successes: u64,
     /// Runs that failed.
@@ -129,6 +131,7 @@ impl Driver {
         let status = Status {
             outcome: schedule.outcome(),
             has_run: false,
+            running: false,
             successes: 0,
             failures: 0,
             deferred: 0,
@@ -178,7 +181,7 @@ impl Driver {
     /// What is known about a check.
     #[must_use]
     pub fn status(&self, id: CheckId) -> Option<Status> {
-        self.checks.get(&id).map(|entry| entry.status)
+        self.checks.get(&id).map(|entry| Status { running: entry.run.is_some(), ..entry.status })
     }
 
     /// When [`Driver::process`] must be called at the latest.

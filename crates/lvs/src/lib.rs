@@ -1,1 +1,91 @@
-//! A Linux Virtual Server director in your process: health checks folded into the IPVS table.
+//! A Linux Virtual Server director inside your process: it checks real servers and keeps the kernel's IPVS table to those
+//! that answer.
+//!
+//! # Mental model
+//!
+//! ```text
+//!   Config ──> pool: health of every real server ──> desired ipvs::Table ──> ipvs::plan ──> Kernel
+//!                ▲                                                             │
+//!   healthcheck::Driver: outcomes                 what is there, and is ours: journal
+//! ```
+//!
+//! - A [`Config`] holds services, their real servers, and the checks of each. The pool, pure logic, turns outcomes into the
+//!   table that is wanted; only the difference goes to the kernel.
+//! - The [`Director`] steps all of it. It is step-able like everything in this family of crates: wait until its descriptor is
+//!   readable or [`Director::poll_timeout`] is due, call [`Director::process`]; or let [`Director::spawn`] do that on a thread.
+//! - **Ownership.** The kernel does not know who made a service. The director writes the keys of its services into a journal (a
+//!   locked file in the run directory) before it makes them. It removes them when it stops or is dropped. A successor of a killed director
+//!   finds the journal, adopts what is still configured without touching connections, and removes the rest. Nothing else is
+//!   ever changed. [`Foreign`] decides about a service of somebody else under a configured key.
+//! - **Trouble.** A command that the kernel refuses becomes an [`EventKind::Refused`], once; everything else is done, and the
+//!   refused part is tried again after 1, 2, 4 ... 60 s. The kernel's table is read only when something did not go as
+//!   expected, and by [`Director::repair`]: an operator's change by hand stays.
+//! - **Events** are bounded: nobody has to read them, the oldest are dropped and counted.
+//!
+//! # Example
+//!
+//! The kernel's place is taken by a [`MemoryKernel`] here; without that line it is the real one, which needs root and `ip_vs`.
+//!
+//! ```
+//! use core::time::Duration;
+//! use ipvs::{Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey};
+//! use lvs::{Config, Director, EventKind, MemoryKernel, Outcome, RealServer, ServiceConfig, Timing};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let run_directory = directory.path();
+//! let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! let address = DestinationKey::from(server.local_addr()?);
+//! let service = ServiceKey::tcp("192.0.2.1".parse()?, 80);
+//! let timing = Timing::new().interval(Duration::from_millis(50)).retries(0);
+//! let web = ServiceConfig::new(Service::new(service, Scheduler::RoundRobin))
+//!     .real_server(RealServer::new(Destination::new(address, ForwardingMethod::Masquerade)).tcp_check(timing));
+//!
+//! let kernel = MemoryKernel::new();
+//! let director = Director::builder(Config::new().service(web))
+//!     .run_directory(run_directory) // the default is /run/lvs
+//!     .kernel(kernel.clone())
+//!     .start()?;
+//! assert!(kernel.table().service(&service).unwrap().destination(&address).is_some());
+//!
+//! drop(server); // the real server stops ...
+//! let event = director.events().recv().unwrap();
+//! assert!(matches!(event.kind, EventKind::RealServer { outcome: Outcome::Down, .. }));
+//! assert!(kernel.table().service(&service).unwrap().destination(&address).is_none()); // ... and is out of the table
+//!
+//! director.stop()?;
+//! assert!(kernel.table().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! Elect which director is active (the `vrrp` crate), configure addresses or sysctls, read configuration files, log (see
+//! [`Events::log_all`]), or hand existing connections over. Quorums and servers of last resort are not there yet.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod director;
+mod error;
+mod event;
+mod kernel;
+mod owner;
+mod pool;
+mod running;
+mod status;
+
+pub use config::{Config, ConfigError, RealServer, ServiceConfig, WhenDown};
+pub use director::{Director, DirectorBuilder};
+pub use error::{BuildError, ReconfigureError, StopError, Stopped};
+pub use event::{Event, EventKind, Events};
+pub use healthcheck::{Check, Failure, Kind, Outcome, Source, Timing};
+pub use kernel::{Kernel, KernelError, MemoryKernel};
+pub use owner::Foreign;
+pub use running::RunningDirector;
+pub use status::{CheckStatus, RealServerStatus, ServiceStatus, Status};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
