@@ -5,7 +5,8 @@ use vrrp_proto::{AddressFamily, Interval, Priority};
 
 use crate::{
     AddressesLostPolicy, Config, ConfigError, Datagram, Discard, EffectFailed, EffectId, Fault,
-    Faults, Heard, Instant, Output, PathId, Reason, SendFailed, State, Statistics, Wanted,
+    Faults, Heard, Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State,
+    Statistics, Wanted,
     effects::{AfterFailure, Effects},
     output::Outputs,
     recovery::Recovery,
@@ -326,9 +327,11 @@ impl VirtualRouter {
                 self.backup_retimed(now, backup, before);
             }
             Phase::Master(master) => {
+                let keep = self.config.send_failure == SendFailurePolicy::Keep;
+                let released = keep && core::mem::take(&mut master.awaits_send);
                 let awaits_send = master.awaits_send;
                 self.advertise_now(now);
-                if addresses_changed && !awaits_send {
+                if released || (addresses_changed && !awaits_send) {
                     self.set_addresses(now, Wanted::All);
                 }
             }

@@ -46,7 +46,8 @@ impl VirtualRouter {
             path.sent_at = now;
             path.failing = false;
         }
-        let awaits_send = self.recovery.is_sending_unproven();
+        let awaits_send = self.recovery.is_sending_unproven()
+            && self.config.send_failure == SendFailurePolicy::Release;
         self.phase = Phase::Master(Master {
             adver_at: now + self.config.advertisement_interval,
             answered_at: None,
@@ -135,16 +136,14 @@ impl VirtualRouter {
 
     /// An advertisement has gone out on a path, or not.
     pub(crate) fn master_sent(&mut self, now: Instant, mut master: Master, success: bool) {
-        if !master.awaits_send {
-            return;
-        }
-        if success {
+        let unheard = self.unheard_at().is_some_and(|at| master.awaits_send || now >= at);
+        if unheard {
+            self.fail(now, Fault::CannotAdvertise);
+        } else if success && master.awaits_send {
             master.awaits_send = false;
             self.phase = Phase::Master(master);
             self.recovery.sending_works();
             self.set_addresses(now, Wanted::All);
-        } else if self.paths.iter().all(|path| path.failing || path.source.is_none()) {
-            self.fail(now, Fault::CannotAdvertise);
         }
     }
 

@@ -1,0 +1,403 @@
+//! Checks the invariants after every input.
+
+use core::{net::IpAddr, time::Duration};
+
+use vrrp_fsm::{
+    AddressesLostPolicy, Config, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
+    MAX_DATAGRAM_LEN, Output, PathId, SendFailed, State, VirtualRouter, Wanted,
+    vrrp_proto::{Advertisement, Ipv4Packet, Priority, Version, Vrid},
+};
+
+use crate::{
+    common::{SECOND, SEED, address, advertisement, at},
+    ops::{Defect, FAULTS, OWN, Op, SOURCES},
+};
+
+/// A host that looks at everything the machine does.
+pub(crate) struct Observer {
+    pub(crate) router: VirtualRouter,
+    now: Instant,
+    sending: Result<(), SendFailed>,
+    pending: Option<(EffectId, Wanted)>,
+    wanted: Wanted,
+    /// Whether some address may be installed.
+    installed: bool,
+    reported: State,
+    term: u64,
+    /// Whether an advertisement has been handed out in this mastership.
+    advertised: bool,
+    /// Whether a mastership has failed: then nobody is preempted.
+    failed: bool,
+    pub(crate) events: Vec<&'static str>,
+}
+
+/// What is visible of the machine.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Visible {
+    state: State,
+    reported: State,
+    deadline: Option<Instant>,
+    faults: Faults,
+    priority: Priority,
+    master: Option<Heard>,
+    term: u64,
+}
+
+impl Observer {
+    pub(crate) fn new(config: Config) -> Self {
+        let mut router = VirtualRouter::new(config, SEED).unwrap();
+        router.handle_source_address(at(0), PathId::FIRST, Some(address(OWN)));
+        Self {
+            router,
+            now: at(0),
+            sending: Ok(()),
+            pending: None,
+            wanted: Wanted::None,
+            installed: false,
+            reported: State::Initialize,
+            term: 0,
+            advertised: false,
+            failed: false,
+            events: Vec::new(),
+        }
+    }
+
+    fn visible(&self) -> Visible {
+        Visible {
+            state: self.router.state(),
+            reported: self.router.reported_state(),
+            deadline: self.router.poll_timeout(),
+            faults: self.router.faults(),
+            priority: self.router.priority(),
+            master: self.router.master(),
+            term: self.router.term(),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, op: &Op) {
+        match op {
+            Op::AdvanceClock(duration) => {
+                let until = self.now + *duration;
+                // A deadline in the past would hang this loop; it is bounded to show that.
+                for _ in 0..10_000 {
+                    let Some(deadline) = self.router.poll_timeout() else { break };
+                    if deadline > until {
+                        break;
+                    }
+                    self.now = self.now.max(deadline);
+                    self.timeout();
+                }
+                assert!(self.router.poll_timeout().is_none_or(|deadline| deadline > until));
+                self.now = until;
+            }
+            Op::Pause(duration) => self.now += *duration,
+            Op::Timeout => self.timeout(),
+            Op::Receive { source, priority, interval, defect } => {
+                self.receive(SOURCES[*source], *priority, *interval, *defect);
+            }
+            Op::Startup => self.input(op, VirtualRouter::handle_startup),
+            Op::Shutdown => self.input(op, VirtualRouter::handle_shutdown),
+            Op::AnswerEffect(success) => self.answer(op, *success),
+            Op::StaleEffect => {
+                let before = self.visible();
+                self.input(op, |router, now| {
+                    router.handle_effect(now, EffectId::default(), Err(EffectFailed));
+                });
+                // G-A9: what is over changes nothing.
+                assert_eq!(self.visible(), before);
+            }
+            Op::Sending(works) => self.sending = if *works { Ok(()) } else { Err(SendFailed) },
+            Op::Fault(fault) => {
+                self.input(op, |router, now| router.handle_fault(now, FAULTS[*fault]));
+            }
+            Op::FaultCleared(fault) => {
+                self.input(op, |router, now| router.handle_fault_cleared(now, FAULTS[*fault]));
+            }
+            Op::Source(present) => {
+                let source = present.then(|| address(OWN));
+                self.input(op, |router, now| {
+                    router.handle_source_address(now, PathId::FIRST, source);
+                });
+            }
+            Op::Priority(priority) => {
+                self.input(op, |router, now| router.handle_priority(now, Priority::new(*priority)));
+            }
+            Op::Reconfigure { priority, interval, addresses } => {
+                let addresses = (1..=*addresses).map(|host| IpAddr::from([192, 0, 2, 100 + host]));
+                let config = self
+                    .router
+                    .config()
+                    .clone()
+                    .priority(Priority::new(*priority))
+                    .advertisement_interval(*interval)
+                    .virtual_addresses(addresses.collect());
+                self.input(op, |router, now| router.handle_config(now, config).unwrap());
+            }
+            Op::Overflow => self.input(op, VirtualRouter::handle_overflow),
+            Op::AddressesLost => self.input(op, VirtualRouter::handle_addresses_lost),
+        }
+    }
+
+    fn timeout(&mut self) {
+        self.input(&Op::Timeout, VirtualRouter::handle_timeout);
+        if let Some(deadline) = self.router.poll_timeout() {
+            assert!(deadline > self.now, "{deadline} is not after {}", self.now);
+        }
+        let before = self.visible();
+        self.router.handle_timeout(self.now);
+        assert_eq!(self.router.poll_output(), None, "a repeated timeout does nothing");
+        assert_eq!(self.visible(), before, "a repeated timeout does nothing");
+    }
+
+    fn receive(&mut self, source: &str, priority: u8, interval: Duration, defect: Defect) {
+        let template = self.router.config().clone().advertisement_interval(interval);
+        let other_version = match template.version {
+            Version::V2 => template.clone().version(Version::V3),
+            Version::V3 => template.clone().version(Version::V2).advertisement_interval(SECOND),
+        };
+        let sender = match defect {
+            Defect::Version => other_version,
+            Defect::Vrid => {
+                let mut other = template;
+                other.vrid = Vrid::new(52).unwrap();
+                other
+            }
+            Defect::Addresses => template.virtual_addresses(vec![address("192.0.2.200")]),
+            Defect::None | Defect::Checksum | Defect::HopLimit | Defect::Truncated => template,
+        };
+        let mut packet = advertisement(sender, source, priority);
+        match defect {
+            Defect::Checksum => *packet.bytes.last_mut().unwrap() ^= 0x55,
+            Defect::HopLimit => packet.bytes[8] = 254,
+            Defect::Truncated => {
+                packet.bytes[3] -= 1;
+                packet.bytes.pop();
+            }
+            Defect::None | Defect::Version | Defect::Vrid | Defect::Addresses => {}
+        }
+        // A late wake is answered first, whatever the packet is.
+        let late = self.late();
+        let op = Op::Receive { source: 0, priority, interval, defect };
+        let before = self.visible();
+        let discards = self.discards();
+        let mut result = Ok(());
+        self.input(&op, |router, now| result = router.handle_datagram(now, packet.datagram()));
+        let counted = self.discards() - discards;
+        assert_eq!(counted, u64::from(result.is_err()), "one counter a discard: {result:?}");
+        if !matches!(defect, Defect::None | Defect::Addresses) || source == OWN {
+            assert!(result.is_err(), "{defect:?} from {source} was accepted");
+        }
+        if result.is_err() && !late {
+            // G-A7: an invalid packet changes nothing but counters.
+            assert_eq!(self.visible(), before, "{result:?}");
+        }
+        let preempted = priority > 0
+            && priority < before.priority.get()
+            && self.router.config().preempt_mode
+            && before.state == State::Backup
+            && !late
+            && !self.failed;
+        if preempted {
+            // VS-39: a worse Master does not move the timer.
+            assert_eq!(self.visible().deadline, before.deadline);
+        }
+    }
+
+    fn discards(&self) -> u64 {
+        self.router.statistics().discards().map(|(_, number)| number).sum()
+    }
+
+    fn late(&self) -> bool {
+        self.router.poll_timeout().is_some_and(|deadline| deadline < self.now)
+    }
+
+    fn answer(&mut self, op: &Op, success: bool) {
+        let Some((id, wanted)) = self.pending.take() else { return };
+        if success {
+            self.installed = wanted == Wanted::All;
+        }
+        let result = if success { Ok(()) } else { Err(EffectFailed) };
+        self.input(op, |router, now| router.handle_effect(now, id, result));
+    }
+
+    /// Gives one input, carries out what follows, and checks both.
+    fn input(&mut self, op: &Op, input: impl FnOnce(&mut VirtualRouter, Instant)) {
+        let before = self.visible();
+        input(&mut self.router, self.now);
+        self.carry_out(op, &before);
+    }
+
+    fn carry_out(&mut self, op: &Op, before: &Visible) {
+        let faults = self.router.faults();
+        self.failed |= faults.contains(Fault::CannotAdvertise);
+        self.failed |= faults.contains(Fault::AddressesFailed);
+        let mut outputs = Vec::new();
+        while let Some(output) = self.router.poll_output() {
+            outputs.push(output);
+        }
+        assert!(outputs.len() <= 6, "{op:?} makes {outputs:?}");
+        let entered = self.router.state() == State::Master && self.router.term() > before.term;
+        if entered {
+            self.advertised = false;
+        }
+        for output in &outputs {
+            self.output(op, before, *output);
+        }
+        self.check_state(op, before);
+        // Only now, because its results are inputs of their own.
+        for output in outputs {
+            if let Output::Send(_) = output {
+                let before = self.visible();
+                self.router.handle_send(self.now, PathId::FIRST, self.sending);
+                self.carry_out(op, &before);
+            }
+        }
+    }
+
+    fn output(&mut self, op: &Op, before: &Visible, output: Output) {
+        self.events.push(match output {
+            Output::Send(send) if send.priority.is_release() => "release",
+            Output::Send(_) => "send",
+            Output::SetAddresses { wanted: Wanted::All, .. } => "install",
+            Output::SetAddresses { wanted: Wanted::None, .. } => "remove",
+            Output::Announce => "announce",
+            Output::StateChanged { to: State::Initialize, .. } => "to initialize",
+            Output::StateChanged { to: State::Backup, .. } => "to backup",
+            Output::StateChanged { to: State::Master, .. } => "to master",
+            Output::Contended { .. } => "contended",
+        });
+        match output {
+            Output::Send(send) if send.priority.is_release() => {
+                // G-A2: only a Master that leaves says so.
+                assert_eq!(before.state, State::Master, "{op:?}");
+                assert_ne!(self.router.state(), State::Master, "{op:?}");
+                self.check_encoding(output);
+            }
+            Output::Send(send) => {
+                assert_eq!(self.router.state(), State::Master, "{op:?}");
+                assert_eq!(send.priority, self.router.priority(), "{op:?}");
+                self.advertised = true;
+                self.check_encoding(output);
+            }
+            Output::SetAddresses { wanted, id } => {
+                if let Some((older, _)) = self.pending {
+                    assert!(id > older);
+                }
+                if wanted == Wanted::All {
+                    // G-A3: installed only by a Master that has advertised.
+                    assert_eq!(self.router.state(), State::Master, "{op:?}");
+                    assert!(self.advertised, "{op:?}");
+                    self.installed = true;
+                }
+                self.wanted = wanted;
+                self.pending = Some((id, wanted));
+            }
+            Output::Announce => {
+                assert_eq!(self.router.state(), State::Master, "{op:?}");
+                assert_eq!(self.reported, State::Master, "{op:?}");
+                assert!(self.advertised && self.installed && self.pending.is_none(), "{op:?}");
+            }
+            Output::StateChanged { from, to, term, .. } => {
+                assert_eq!(from, self.reported, "{op:?}");
+                assert_ne!(from, to, "{op:?}");
+                match to {
+                    State::Master => {
+                        assert!(term > self.term, "{op:?}");
+                        assert!(self.installed && self.pending.is_none(), "{op:?}");
+                    }
+                    State::Backup => assert_eq!(self.wanted, Wanted::None, "{op:?}"),
+                    State::Initialize => {
+                        assert!(!self.installed && self.wanted == Wanted::None, "{op:?}");
+                    }
+                }
+                self.reported = to;
+                self.term = term;
+            }
+            Output::Contended { winner, loser, .. } => {
+                assert_eq!(winner, address(OWN));
+                assert_ne!(loser, winner);
+            }
+        }
+    }
+
+    /// G-A10: our advertisements are valid, and the same however often they are encoded.
+    fn check_encoding(&self, output: Output) {
+        let Output::Send(send) = output else { return };
+        // It may be the farewell of a Master whose source address is gone.
+        if self.router.source(PathId::FIRST).is_none() {
+            return;
+        }
+        let destination = self.router.destinations(PathId::FIRST).next().unwrap();
+        let (mut first, mut second) = ([0; MAX_DATAGRAM_LEN], [0xff; MAX_DATAGRAM_LEN]);
+        let encode = |buffer| self.router.encode(&send, PathId::FIRST, destination, buffer);
+        let bytes = encode(&mut first).unwrap();
+        let again = self.router.encode(&send, PathId::FIRST, destination, &mut second).unwrap();
+        assert_eq!(bytes, again);
+        let packet = Ipv4Packet::parse(bytes).unwrap();
+        let parsed = Advertisement::parse(packet.payload(), packet.pseudo_header()).unwrap();
+        let config = self.router.config();
+        assert_eq!(parsed.priority(), send.priority);
+        assert_eq!(parsed.vrid(), config.vrid);
+        assert_eq!(parsed.interval().as_duration(), config.advertisement_interval);
+        assert!(parsed.addresses().iter().eq(config.virtual_addresses.iter().copied()));
+    }
+
+    fn check_state(&self, op: &Op, before: &Visible) {
+        let now = self.visible();
+        let config = self.router.config();
+        assert_eq!(now.reported, self.reported);
+        assert_eq!(self.router.statistics().outputs_lost, 0);
+        match now.state {
+            State::Initialize => {
+                // G-A1: no timer of the protocol; those of retries and pauses have their cause.
+                let pausing = now.faults.contains(Fault::CannotAdvertise)
+                    || now.faults.contains(Fault::AddressesFailed);
+                let removing = self.installed && self.pending.is_none();
+                assert!(now.deadline.is_none() || pausing || removing, "{op:?}: {now:?}");
+            }
+            State::Backup => {
+                assert!(now.faults.is_empty(), "{op:?}");
+                assert_eq!(now.reported, State::Backup, "{op:?}");
+                // G-A6, as far as it can be seen from outside.
+                let learned = now.master.map(|master| master.interval);
+                let longest = learned.unwrap_or_default().max(config.advertisement_interval);
+                let skew = longest.max(SECOND);
+                let latest = self.now + longest * u32::from(config.missed_advertisements) + skew;
+                assert!(now.deadline.unwrap() <= latest, "{op:?}: {now:?}");
+            }
+            State::Master => {
+                assert!(now.faults.is_empty(), "{op:?}");
+                let latest = self.now + config.advertisement_interval;
+                assert!(now.deadline.unwrap() <= latest, "{op:?}: {now:?}");
+            }
+        }
+        if now.state != State::Master {
+            assert_eq!(self.wanted, Wanted::None, "{op:?}");
+        }
+        if now.state == State::Master && before.state == State::Initialize {
+            // G-A4: only the owner skips Backup.
+            assert!(now.priority.is_owner(), "{op:?}");
+        }
+        if now.state == State::Master && before.state == State::Backup {
+            assert!(matches!(op, Op::Timeout), "{op:?} promoted");
+        }
+        if now.state == State::Backup && before.state == State::Master {
+            self.check_demotion(op, before);
+        }
+    }
+
+    /// G-A5: only for a better advertisement, a late wake, or stolen addresses.
+    fn check_demotion(&self, op: &Op, before: &Visible) {
+        let late = before.deadline.is_some_and(|deadline| deadline < self.now);
+        match op {
+            Op::Receive { priority, .. } => {
+                assert!(late || *priority >= before.priority.get(), "{op:?}");
+            }
+            Op::Timeout => assert!(late),
+            Op::AddressesLost => {
+                assert_eq!(self.router.config().addresses_lost, AddressesLostPolicy::StepDown);
+            }
+            other => panic!("{other:?} demoted"),
+        }
+    }
+}

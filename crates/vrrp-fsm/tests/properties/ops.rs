@@ -1,0 +1,160 @@
+//! Random configurations and sequences of inputs.
+
+use core::time::Duration;
+
+use proptest::prelude::*;
+use vrrp_fsm::{
+    AddressListPolicy, AddressesLostPolicy, Config, Fault, ReleasePolicy, SendFailurePolicy,
+    vrrp_proto::Version,
+};
+
+use crate::common::config;
+
+pub(crate) const OWN: &str = "192.0.2.5";
+pub(crate) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
+pub(crate) const FAULTS: [Fault; 5] = Fault::ALL;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Startup,
+    Shutdown,
+    /// Time passes, the deadlines on the way are served in time.
+    AdvanceClock(Duration),
+    /// Time passes while the process does not run.
+    Pause(Duration),
+    Timeout,
+    Receive {
+        source: usize,
+        priority: u8,
+        interval: Duration,
+        defect: Defect,
+    },
+    AnswerEffect(bool),
+    StaleEffect,
+    Sending(bool),
+    Fault(usize),
+    FaultCleared(usize),
+    Source(bool),
+    Priority(u8),
+    Reconfigure {
+        priority: u8,
+        interval: Duration,
+        addresses: u8,
+    },
+    Overflow,
+    AddressesLost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    None,
+    Checksum,
+    HopLimit,
+    Vrid,
+    Truncated,
+    Version,
+    /// Not a defect in version 3, and by policy not here: another address list.
+    Addresses,
+}
+
+pub(crate) fn interval(version: Version) -> BoxedStrategy<Duration> {
+    match version {
+        Version::V2 => (1..4_u64).prop_map(Duration::from_secs).boxed(),
+        Version::V3 => prop_oneof![Just(1), Just(10), 1..300_u64]
+            .prop_map(|centiseconds| Duration::from_millis(10 * centiseconds))
+            .boxed(),
+    }
+}
+
+pub(crate) fn priority() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 1..=254_u8, 1 => Just(100), 1 => Just(255)]
+}
+
+pub(crate) fn op(version: Version) -> impl Strategy<Value = Op> {
+    let defect = prop_oneof![
+        8 => Just(Defect::None),
+        1 => Just(Defect::Checksum),
+        1 => Just(Defect::HopLimit),
+        1 => Just(Defect::Vrid),
+        1 => Just(Defect::Truncated),
+        1 => Just(Defect::Version),
+        1 => Just(Defect::Addresses),
+    ];
+    let received =
+        (0..SOURCES.len(), prop_oneof![5 => priority(), 1 => Just(0)], interval(version), defect)
+            .prop_map(|(source, priority, interval, defect)| Op::Receive {
+                source,
+                priority,
+                interval,
+                defect,
+            });
+    let milliseconds = |range: core::ops::Range<u64>| range.prop_map(Duration::from_millis);
+    prop_oneof![
+        4 => Just(Op::Startup),
+        1 => Just(Op::Shutdown),
+        6 => milliseconds(0..300).prop_map(Op::AdvanceClock),
+        2 => milliseconds(0..8_000).prop_map(Op::AdvanceClock),
+        2 => milliseconds(0..8_000).prop_map(Op::Pause),
+        4 => Just(Op::Timeout),
+        12 => received,
+        6 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::AnswerEffect),
+        1 => Just(Op::StaleEffect),
+        1 => prop_oneof![2 => Just(true), 1 => Just(false)].prop_map(Op::Sending),
+        1 => (0..FAULTS.len()).prop_map(Op::Fault),
+        3 => (0..FAULTS.len()).prop_map(Op::FaultCleared),
+        1 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Source),
+        1 => any::<u8>().prop_map(Op::Priority),
+        1 => (priority(), interval(version), 1..4_u8).prop_map(|(priority, interval, addresses)| {
+            Op::Reconfigure { priority, interval, addresses }
+        }),
+        1 => Just(Op::Overflow),
+        1 => Just(Op::AddressesLost),
+    ]
+}
+
+pub(crate) fn arbitrary_config() -> impl Strategy<Value = Config> {
+    prop_oneof![Just(Version::V2), Just(Version::V3), Just(Version::V3)].prop_flat_map(|version| {
+        let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+        (priority(), interval(version), any::<bool>(), any::<bool>(), policies, 1..6_u8).prop_map(
+            move |(
+                priority,
+                interval,
+                preempt,
+                answer,
+                (anyone, late, keep, step_down),
+                missed,
+            )| {
+                config(priority)
+                    .version(version)
+                    .advertisement_interval(interval)
+                    .preempt_mode(preempt)
+                    .immediate_answer(answer)
+                    .missed_advertisements(missed)
+                    .late_wake_rule(late)
+                    .address_list_mismatch(AddressListPolicy::Count)
+                    .release_from(if anyone {
+                        ReleasePolicy::Anyone
+                    } else {
+                        ReleasePolicy::RecordedMaster
+                    })
+                    .send_failure(if keep {
+                        SendFailurePolicy::Keep
+                    } else {
+                        SendFailurePolicy::Release
+                    })
+                    .addresses_lost(if step_down {
+                        AddressesLostPolicy::StepDown
+                    } else {
+                        AddressesLostPolicy::Reinstall
+                    })
+            },
+        )
+    })
+}
+
+pub(crate) fn scenario() -> impl Strategy<Value = (Config, Vec<Op>)> {
+    arbitrary_config().prop_flat_map(|config| {
+        let version = config.version;
+        (Just(config), proptest::collection::vec(op(version), 1..80))
+    })
+}
