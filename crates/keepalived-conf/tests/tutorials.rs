@@ -3,7 +3,7 @@
 //! `UPDATE_EXPECT=1 cargo test -p keepalived-conf` rewrites it.
 #![expect(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
-use std::fmt::Write;
+use core::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use keepalived_conf::{Parsed, SingleFile, parse};

@@ -1,3 +1,28 @@
 //! VRRP and LVS daemon that runs the keepalived.conf you already have.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod check;
+mod cli;
+mod clock;
+mod files;
+mod instances;
+mod logging;
+mod pidfile;
+mod pools;
+mod readiness;
+mod render;
+mod run;
+mod signals;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().collect()) {
+        Ok(cli::Task::Check(options)) => check::check(&options),
+        Ok(cli::Task::Run(options)) => run::run(&options),
+        Err(error) => {
+            error.print().unwrap_or_default();
+            ExitCode::from(if error.use_stderr() { 64 } else { 0 })
+        }
+    }
+}

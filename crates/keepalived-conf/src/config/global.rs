@@ -37,6 +37,12 @@ pub struct Global {
     pub vrrp_skip_check_adv_addr: Option<Spanned<bool>>,
     /// `vrrp_garp_*` defaults of all instances.
     pub garp: Garp,
+    /// `vrrp_min_garp`: one packet, no second burst.
+    pub min_garp: Option<Spanned<bool>>,
+    /// `vrrp_down_timer_adverts`, 1 to 100; default 3.
+    pub down_timer_adverts: Option<Spanned<u8>>,
+    /// `vrrp_lower_prio_no_advert`: lower advertisements are not answered at once.
+    pub lower_prio_no_advert: Option<Spanned<bool>>,
     /// `vrrp_garp_interval`: spacing of gratuitous ARPs on one interface; default none.
     pub garp_interval: Option<Spanned<Duration>>,
     /// `vrrp_gna_interval`: the same for neighbour advertisements.

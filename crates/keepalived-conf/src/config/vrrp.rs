@@ -237,7 +237,9 @@ pub struct VrrpInstance {
     pub garp: Garp,
     /// `down_timer_adverts`, 1 to 100; default 3.
     pub down_timer_adverts: Option<Spanned<u8>>,
-    /// `dont_track_primary`.
+    /// `lower_prio_no_advert`, over that of `global_defs`.
+    pub lower_prio_no_advert: Option<Spanned<bool>>,
+    /// `dont_track_primary`: the loss of the instance's own link is no fault.
     pub dont_track_primary: Option<Span>,
     /// Keyword and name.
     pub span: Span,

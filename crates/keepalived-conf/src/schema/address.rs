@@ -34,7 +34,14 @@ fn one(cx: &mut Context<'_>, entry: &Statement) -> Option<VirtualAddress> {
             "scope" => address.scope = values::after(&mut words),
             "label" => address.label = values::after(&mut words),
             "brd" | "broadcast" => address.broadcast = values::after(&mut words),
-            "peer" => address.peer = words.next().and_then(|word| cx.network(word)),
+            "peer" => {
+                address.peer = words.next().and_then(|word| cx.network(word));
+                cx.report(Diagnostic::warning(
+                    Code::NotActedOn,
+                    word.span,
+                    "`peer` is understood but not acted on by this version: the address is set without it",
+                ));
+            }
             "preferred_lft" => address.preferred_lifetime = values::after(&mut words),
             "-nodad" => address.detect_duplicates = Some(word.span),
             "no_track" => address.no_track = Some(word.span),

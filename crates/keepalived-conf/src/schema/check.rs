@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::virtual_server::{
     Timed, alpha, connect_timeout, delay_before_retry, delay_loop, retry, warmup,
 };
-use super::{Context, Keyword, Scope, idle, named, spanned, value};
+use super::{Context, Keyword, Scope, named, spanned, value};
 use crate::config::{Check, CheckSettings, RealServer, TcpCheck, UnsupportedCheck};
 use crate::text::tree::{Block, Statement};
 
@@ -34,12 +34,9 @@ impl Scope for TcpCheck {
             check.bind_port = st.arguments.first().and_then(|word| cx.port(word));
         }),
         named("bind_if", "checks go out where the routing table says"),
-        idle(
-            "checks go out unmarked",
-            value("fwmark", 1, |cx, check, st| {
-                check.firewall_mark = cx.number(st, 0, u32::MAX, "0");
-            }),
-        ),
+        value("fwmark", 1, |cx, check, st| {
+            check.firewall_mark = cx.number(st, 0, u32::MAX, "0");
+        }),
         connect_timeout(),
         retry(),
         delay_before_retry(),

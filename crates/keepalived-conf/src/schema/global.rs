@@ -89,30 +89,18 @@ impl Scope for Global {
                 global.vrrp_skip_check_adv_addr = cx.boolean(st);
             }),
         ),
-        idle(
-            "bursts come at once and after 5 s",
-            value("vrrp_garp_master_delay", 1, |cx, global, st| {
-                global.garp.master_delay = cx.seconds(st, 0, 24 * HOUR, "5 s");
-            }),
-        ),
-        idle(
-            "a burst has 5 packets",
-            value("vrrp_garp_master_repeat", 1, |cx, global, st| {
-                global.garp.master_repeat = cx.number(st, 0, u32::MAX, "5");
-            }),
-        ),
-        idle(
-            "there are no refreshing bursts",
-            value("vrrp_garp_master_refresh", 1, |cx, global, st| {
-                global.garp.master_refresh = cx.seconds(st, 0, 24 * HOUR, "0");
-            }),
-        ),
-        idle(
-            "there are no refreshing bursts",
-            value("vrrp_garp_master_refresh_repeat", 1, |cx, global, st| {
-                global.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
-            }),
-        ),
+        value("vrrp_garp_master_delay", 1, |cx, global, st| {
+            global.garp.master_delay = cx.seconds(st, 0, 24 * HOUR, "5 s");
+        }),
+        value("vrrp_garp_master_repeat", 1, |cx, global, st| {
+            global.garp.master_repeat = cx.number(st, 0, u32::MAX, "5");
+        }),
+        value("vrrp_garp_master_refresh", 1, |cx, global, st| {
+            global.garp.master_refresh = cx.seconds(st, 0, 24 * HOUR, "0");
+        }),
+        value("vrrp_garp_master_refresh_repeat", 1, |cx, global, st| {
+            global.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
+        }),
         idle(
             "bursts come at once and after 5 s",
             value("vrrp_garp_lower_prio_delay", 1, |cx, global, st| {
@@ -125,23 +113,21 @@ impl Scope for Global {
                 global.garp.lower_prio_repeat = cx.number(st, 0, u32::MAX, "5");
             }),
         ),
-        idle(
-            "gratuitous ARPs are not spaced",
-            value("vrrp_garp_interval", 1, |cx, global, st| {
-                global.garp_interval = cx.seconds(st, 0, HOUR, "0");
-            }),
-        ),
-        idle(
-            "neighbour advertisements are not spaced",
-            value("vrrp_gna_interval", 1, |cx, global, st| {
-                global.gna_interval = cx.seconds(st, 0, HOUR, "0");
-            }),
-        ),
-        named("vrrp_min_garp", "a burst has 5 packets"),
+        value("vrrp_garp_interval", 1, |cx, global, st| {
+            global.garp_interval = cx.seconds(st, 0, HOUR, "0");
+        }),
+        value("vrrp_gna_interval", 1, |cx, global, st| {
+            global.gna_interval = cx.seconds(st, 0, HOUR, "0");
+        }),
+        values("vrrp_min_garp", 0, 1, |cx, global, st| global.min_garp = cx.boolean(st)),
         named("vrrp_garp_extra_if", "gratuitous ARPs go out on the address's interface only"),
         named("vrrp_vmac_garp_intvl", "gratuitous ARPs go out on the address's interface only"),
-        named("vrrp_down_timer_adverts", "a master is missed after three intervals"),
-        named("vrrp_lower_prio_no_advert", "lower advertisements are answered"),
+        value("vrrp_down_timer_adverts", 1, |cx, global, st| {
+            global.down_timer_adverts = cx.number(st, 1, 100, "3").or(global.down_timer_adverts);
+        }),
+        values("vrrp_lower_prio_no_advert", 0, 1, |cx, global, st| {
+            global.lower_prio_no_advert = cx.boolean(st);
+        }),
         named("vrrp_higher_prio_send_advert", "a master that yields is silent"),
         named("vrrp_owner_ignore_adverts", "owners listen"),
         named(

@@ -97,36 +97,21 @@ impl Scope for VrrpInstance {
         named("vmac_xmit_base", NO_VMAC),
         named("use_ipvlan", NO_VMAC),
         named("vrf", "the interface is used in its own routing domain"),
-        idle(
-            "the instance's own interface is watched",
-            value("dont_track_primary", 0, |_, instance, st| {
-                instance.dont_track_primary = Some(st.keyword.span);
-            }),
-        ),
-        idle(
-            "bursts come at once and after 5 s",
-            value("garp_master_delay", 1, |cx, instance, st| {
-                instance.garp.master_delay = cx.seconds(st, 0, DAY, "5 s");
-            }),
-        ),
-        idle(
-            "a burst has 5 packets",
-            value("garp_master_repeat", 1, |cx, instance, st| {
-                instance.garp.master_repeat = cx.number(st, 0, u32::MAX, "5");
-            }),
-        ),
-        idle(
-            "there are no refreshing bursts",
-            value("garp_master_refresh", 1, |cx, instance, st| {
-                instance.garp.master_refresh = cx.seconds(st, 0, DAY, "0");
-            }),
-        ),
-        idle(
-            "there are no refreshing bursts",
-            value("garp_master_refresh_repeat", 1, |cx, instance, st| {
-                instance.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
-            }),
-        ),
+        value("dont_track_primary", 0, |_, instance, st| {
+            instance.dont_track_primary = Some(st.keyword.span);
+        }),
+        value("garp_master_delay", 1, |cx, instance, st| {
+            instance.garp.master_delay = cx.seconds(st, 0, DAY, "5 s");
+        }),
+        value("garp_master_repeat", 1, |cx, instance, st| {
+            instance.garp.master_repeat = cx.number(st, 0, u32::MAX, "5");
+        }),
+        value("garp_master_refresh", 1, |cx, instance, st| {
+            instance.garp.master_refresh = cx.seconds(st, 0, DAY, "0");
+        }),
+        value("garp_master_refresh_repeat", 1, |cx, instance, st| {
+            instance.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
+        }),
         idle(
             "bursts come at once and after 5 s",
             value("garp_lower_prio_delay", 1, |cx, instance, st| {
@@ -141,15 +126,14 @@ impl Scope for VrrpInstance {
         ),
         named("garp_extra_if", "gratuitous ARPs go out on the address's interface only"),
         named("vmac_garp_intvl", "gratuitous ARPs go out on the address's interface only"),
-        idle(
-            "a master is missed after three intervals",
-            value("down_timer_adverts", 1, |cx, instance, st| {
-                instance.down_timer_adverts =
-                    cx.number(st, 1, 100, "3").or(instance.down_timer_adverts);
-            }),
-        ),
+        value("down_timer_adverts", 1, |cx, instance, st| {
+            instance.down_timer_adverts =
+                cx.number(st, 1, 100, "3").or(instance.down_timer_adverts);
+        }),
         named("timer_expired_backup", "a master that was paused listens before it speaks, always"),
-        named("lower_prio_no_advert", "lower advertisements are answered"),
+        values("lower_prio_no_advert", 0, 1, |cx, instance, st| {
+            instance.lower_prio_no_advert = cx.boolean(st);
+        }),
         named("higher_prio_send_advert", "a master that yields is silent"),
         named("owner_ignore_adverts", "owners listen"),
         value("accept", 0, |_, _, _| {}),

@@ -1,0 +1,58 @@
+//! Signals as messages: a thread of their own takes them out of signal-hook's pipe.
+
+use std::io;
+
+use crossbeam_channel::Receiver;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::{Handle, Signals as Pipe};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGTERM, SIGINT: release everything and end. The number is for the log.
+    Stop(&'static str),
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGUSR1, SIGUSR2: keepalived writes files then.
+    Dump(&'static str),
+}
+
+/// Signals from now on; as before once dropped.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    handle: Handle,
+    received: Receiver<Signal>,
+}
+
+impl Signals {
+    pub(crate) fn start() -> io::Result<Self> {
+        let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
+        let handle = pipe.handle();
+        let (sender, received) = crossbeam_channel::unbounded();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in pipe.forever() {
+                let message = match signal {
+                    SIGTERM => Signal::Stop("SIGTERM"),
+                    SIGINT => Signal::Stop("SIGINT"),
+                    SIGHUP => Signal::Reload,
+                    SIGUSR1 => Signal::Dump("SIGUSR1"),
+                    _ => Signal::Dump("SIGUSR2"),
+                };
+                if sender.send(message).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { handle, received })
+    }
+
+    pub(crate) fn receiver(&self) -> &Receiver<Signal> {
+        &self.received
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
