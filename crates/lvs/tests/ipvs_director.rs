@@ -1,0 +1,261 @@
+//! Against a real kernel with `ip_vs`. Witnesses: `ipvsadm`, and a client that connects to the virtual address.
+//!
+//! ```text
+//!   client 10.0.0.2 ──── 10.0.0.1 director 10.1.0.1 ──── 10.1.0.11, 10.1.0.12 two real servers
+//!                        10.0.0.100 virtual address                (masquerading: they answer through the director)
+//! ```
+#![expect(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command as Process;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ipvs::{Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey};
+use lab::Namespace;
+use lvs::{Config, Director, EventKind, Events, Outcome, RealServer, ServiceConfig, Timing};
+use reactor::Clock;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const ONE: &str = "10.1.0.11:8080";
+const TWO: &str = "10.1.0.12:8080";
+const VIRTUAL: &str = "10.0.0.100:80";
+const FOREIGN: &str = "TCP 10.0.0.101:80 sh";
+
+const INTERVAL: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+struct Lab {
+    client: Namespace,
+    director: Namespace,
+    servers: Namespace,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let [client, director, servers] = [(); 3].map(|()| Namespace::new().unwrap());
+        lab::veth(&client, "eth0", &director, "eth0").unwrap();
+        lab::veth(&director, "eth1", &servers, "eth0").unwrap();
+        client.ip("addr add 10.0.0.2/24 dev eth0").unwrap();
+        director
+            .ip_batch([
+                "addr add 10.0.0.1/24 dev eth0",
+                "addr add 10.0.0.100/32 dev eth0",
+                "addr add 10.1.0.1/24 dev eth1",
+            ])
+            .unwrap();
+        director.sysctl("net/ipv4/ip_forward", "1").unwrap();
+        servers
+            .ip_batch([
+                "addr add 10.1.0.11/24 dev eth0",
+                "addr add 10.1.0.12/24 dev eth0",
+                "route add default via 10.1.0.1",
+            ])
+            .unwrap();
+        let lab = Self { client, director, servers };
+        lab.ipvsadm("-A -t 10.0.0.101:80 -s sh"); // somebody else's
+        lab
+    }
+
+    fn ipvsadm(&self, arguments: &str) -> String {
+        let output =
+            self.director.output(Process::new("ipvsadm").args(arguments.split(' '))).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ipvsadm {arguments}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What `ipvsadm` lists, without headings and connection counts.
+    fn listed(&self) -> BTreeSet<String> {
+        self.ipvsadm("-Ln")
+            .lines()
+            .filter(|line| !line.contains("RemoteAddress"))
+            .map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
+            .filter(|line| ["TCP", "->"].iter().any(|object| line.starts_with(object)))
+            .collect()
+    }
+
+    /// The names of the servers that so many connections reach, one after the other.
+    fn reached(&self, connections: usize) -> Vec<String> {
+        self.client.run(|| {
+            (0..connections)
+                .map(|_| {
+                    let address: SocketAddr = VIRTUAL.parse().unwrap();
+                    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+                    let mut name = String::new();
+                    stream.read_to_string(&mut name).unwrap();
+                    name
+                })
+                .collect()
+        })
+    }
+
+    fn serve(&self, address: &'static str) -> Server {
+        Server::start(self.servers.run(|| TcpListener::bind(address).unwrap()), address)
+    }
+}
+
+/// A server that says its name to everybody.
+struct Server {
+    listener: Arc<TcpListener>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(listener: TcpListener, name: &'static str) -> Self {
+        let listener = Arc::new(listener);
+        let accepting = Arc::clone(&listener);
+        let thread = std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = accepting.accept() {
+                // A check has reset its connection by now.
+                drop(stream.write_all(name.as_bytes()));
+            }
+        });
+        Self { listener, thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap(); // ends the accept
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn service(port: u16) -> ServiceConfig {
+    let key = ServiceKey::tcp([10, 0, 0, 100].into(), port);
+    let timing = Timing::new()
+        .interval(INTERVAL)
+        .retries(1)
+        .retry_interval(RETRY_INTERVAL)
+        .start_jitter(Duration::ZERO);
+    [ONE, TWO].into_iter().fold(
+        ServiceConfig::new(Service::new(key, Scheduler::RoundRobin)),
+        |config, address| {
+            let key = DestinationKey::from(address.parse::<SocketAddr>().unwrap());
+            let destination = Destination::new(key, ForwardingMethod::Masquerade);
+            config.real_server(RealServer::new(destination).tcp_check(timing))
+        },
+    )
+}
+
+fn director(config: Config, directory: &Path) -> lvs::DirectorBuilder {
+    Director::builder(config).run_directory(directory)
+}
+
+/// Waits for the next event, which is the change of a real server.
+fn next_change(events: &Events) -> (String, Outcome) {
+    let event = events.recv_timeout(PATIENCE).expect("a real server changes");
+    let EventKind::RealServer { destination, outcome, .. } = event.kind else {
+        unreachable!("another event: {event}");
+    };
+    (destination.to_string(), outcome)
+}
+
+#[test]
+fn a_real_server_that_stops_leaves_the_table_and_one_that_returns_is_back() {
+    lab::need!(ipvs, ipvsadm);
+    let (lab, directory) = (Lab::new(), tempfile::tempdir().unwrap());
+    let (one, _two) = (lab.serve(ONE), lab.serve(TWO));
+    let config = Config::new().service(service(80));
+    let director = lab.director.run(|| director(config, directory.path()).start().unwrap());
+    let events = director.events();
+    let full = table(&[
+        FOREIGN,
+        "TCP 10.0.0.100:80 rr",
+        "-> 10.1.0.11:8080 Masq 1",
+        "-> 10.1.0.12:8080 Masq 1",
+    ]);
+    assert_eq!(lab.listed(), full);
+    assert_eq!(lab.reached(4).into_iter().collect::<BTreeSet<_>>(), table(&[ONE, TWO]));
+
+    let stopped = Clock::now();
+    drop(one);
+    assert_eq!(next_change(&events), (ONE.to_owned(), Outcome::Down));
+    let took = stopped.elapsed();
+    println!(
+        "left the table {took:?} after it stopped; the schedule allows {:?}",
+        INTERVAL + RETRY_INTERVAL
+    );
+    assert_eq!(lab.listed(), table(&[FOREIGN, "TCP 10.0.0.100:80 rr", "-> 10.1.0.12:8080 Masq 1"]));
+    assert_eq!(lab.reached(4), [TWO; 4]);
+
+    let _one = lab.serve(ONE);
+    assert_eq!(next_change(&events), (ONE.to_owned(), Outcome::Up));
+    assert_eq!(lab.listed(), full);
+    assert_eq!(lab.reached(4).into_iter().collect::<BTreeSet<_>>(), table(&[ONE, TWO]));
+
+    director.stop().unwrap();
+    assert_eq!(lab.listed(), table(&[FOREIGN]), "nothing of ours is left, and what is not ours is");
+}
+
+#[test]
+fn the_successor_of_a_killed_director_adopts_and_cleans() {
+    lab::need!(ipvs, ipvsadm);
+    if let Some(directory) = std::env::var_os("LVS_TEST_DIRECTORY") {
+        // The director that will be killed: this test, started once more by itself.
+        let config = Config::new().service(service(80)).service(service(81));
+        let director = director(config, Path::new(&directory)).start().unwrap();
+        println!("installed");
+        director.events().iter().for_each(|event| println!("{event}"));
+        return;
+    }
+    let (lab, directory) = (Lab::new(), tempfile::tempdir().unwrap());
+    let _servers = [lab.serve(ONE), lab.serve(TWO)];
+    let mut victim = Process::new(std::env::current_exe().unwrap());
+    victim.args(["--exact", "--nocapture", "the_successor_of_a_killed_director_adopts_and_cleans"]);
+    victim.env("LVS_TEST_DIRECTORY", directory.path());
+    let mut victim = lab::Process::start(&lab.director, "director", &mut victim).unwrap();
+    assert!(victim.wait_line("installed", PATIENCE).is_some(), "{}", victim.log());
+
+    let config = Config::new().service(service(80));
+    let refused =
+        lab.director.run(|| director(config.clone(), directory.path()).build().unwrap_err());
+    let holder = core::error::Error::source(&refused).unwrap().to_string();
+    assert!(holder.contains(&victim.id().to_string()), "names the process that runs: {holder}");
+
+    lab.reached(2);
+    victim.kill().unwrap();
+    let both = [
+        FOREIGN,
+        "TCP 10.0.0.100:80 rr",
+        "-> 10.1.0.11:8080 Masq 1",
+        "-> 10.1.0.12:8080 Masq 1",
+        "TCP 10.0.0.100:81 rr",
+    ];
+    assert_eq!(lab.listed(), table(&both), "a killed director leaves its services");
+    let connections = |lab: &Lab| {
+        let statistics = lab.ipvsadm("-Ln --stats");
+        let line = statistics.lines().find(|line| line.contains("10.0.0.100:80")).unwrap();
+        line.split_whitespace().nth(2).unwrap().parse::<u32>().unwrap()
+    };
+    // The kernel adds its counters up every two seconds.
+    lab::eventually(PATIENCE, || (connections(&lab) == 2).then_some(()))
+        .expect("two connections are counted");
+
+    let successor = lab.director.run(|| director(config, directory.path()).build().unwrap());
+    let events = successor.events();
+    let told: Vec<_> =
+        core::iter::from_fn(|| events.try_recv()).map(|event| event.to_string()).collect();
+    assert_eq!(
+        told,
+        [
+            "tcp/10.0.0.100:80 was there already; taken over",
+            "tcp/10.0.0.100:81 is not configured any more; removed"
+        ]
+    );
+    assert_eq!(lab.listed(), table(&both[..4]));
+    assert_eq!(connections(&lab), 2, "the service was kept, not made anew");
+    successor.stop().unwrap();
+    assert_eq!(lab.listed(), table(&[FOREIGN]));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no journal is left");
+}
+
+fn table(lines: &[&str]) -> BTreeSet<String> {
+    lines.iter().map(|&line| line.to_owned()).collect()
+}
