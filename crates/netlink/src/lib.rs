@@ -40,7 +40,6 @@
 #![cfg(target_os = "linux")]
 
 mod attribute;
-mod dump;
 mod error;
 mod exchange;
 mod family;

@@ -1,6 +1,6 @@
 //! From what the operator said to a router that runs: everything that can fail does so here, before the kernel is changed.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
@@ -106,6 +106,7 @@ impl RouterBuilder {
         let machines = self.machines(&links)?;
         let ports = self.ports(&mut reactor, &links)?;
         let announcer = Announcer::open()?;
+        may_change_addresses(&mut kernel, &links)?;
         let mut leftovers = Vec::new();
         let mut instances = Vec::with_capacity(machines.len());
         for (virtual_router, machine) in self.virtual_routers.iter().zip(machines) {
@@ -211,6 +212,22 @@ fn socket_error(interface: String, source: io::Error) -> BuildError {
         BuildError::Permission { action: "a raw socket", source }
     } else {
         BuildError::Socket { interface, source }
+    }
+}
+
+/// Whether the kernel lets us change addresses, found out by removing one that no interface can have.
+fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result<(), BuildError> {
+    let Some(address) =
+        links.any().and_then(|link| Address::new(link, Ipv4Addr::UNSPECIFIED.into(), 32).ok())
+    else {
+        return Ok(());
+    };
+    match kernel.remove(&[address]).pop() {
+        Some(Err(error)) if error.errno() == Some(libc::EPERM) => Err(BuildError::Permission {
+            action: "changing addresses",
+            source: io::ErrorKind::PermissionDenied.into(),
+        }),
+        _ => Ok(()),
     }
 }
 

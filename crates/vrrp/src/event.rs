@@ -71,6 +71,12 @@ pub enum EventKind {
         /// The address.
         address: String,
     },
+    /// Before we were Master, and not because of us, an address of ours is on this host: traffic for it may come here while
+    /// another host is Master. We will hold it as Master, and remove it afterwards.
+    AddressAlreadyPresent {
+        /// The address.
+        address: String,
+    },
     /// Advertisements were lost because the receive queue was full.
     ReceiveQueueOverflow,
 }
@@ -86,6 +92,7 @@ impl EventKind {
             | Self::AddressFailed { .. }
             | Self::AddressRemovedByOthers { .. }
             | Self::LeftoverRemoved { .. }
+            | Self::AddressAlreadyPresent { .. }
             | Self::ReceiveQueueOverflow => log::Level::Warn,
         }
     }
@@ -120,6 +127,9 @@ impl fmt::Display for EventKind {
             }
             Self::LeftoverRemoved { address } => {
                 write!(f, "{address} was left by a process that died; removed")
+            }
+            Self::AddressAlreadyPresent { address } => {
+                write!(f, "{address} is on this host already, configured by somebody else")
             }
             Self::ReceiveQueueOverflow => {
                 f.write_str("advertisements were lost: receive queue full")

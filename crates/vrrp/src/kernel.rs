@@ -1,5 +1,6 @@
 //! What happens to links and addresses outside of us, and what follows from it.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 use std::io;
 
@@ -11,6 +12,8 @@ use crate::event::EventKind;
 use crate::instance::Instance;
 use crate::links::{Links, source_address};
 use crate::router::{Router, port_token};
+
+const READINGS: usize = 16;
 
 /// What may have changed and has not been looked at yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +37,8 @@ impl Changes {
 impl Router {
     /// Reads the monitor's news and acts upon them.
     pub(crate) fn follow_kernel(&mut self) -> io::Result<()> {
-        loop {
+        // What is left after so many readings is for the next turn: others may change things faster than we read.
+        for _ in 0..READINGS {
             let mut events = Vec::new();
             let progress =
                 self.monitor.poll(|event| events.push(event)).map_err(io::Error::other)?;
@@ -152,16 +156,18 @@ impl Router {
 
     /// The addresses to advertise from.
     pub(crate) fn apply_sources(&mut self, present: &[PresentAddress]) {
-        let virtual_addresses: Vec<_> =
+        let virtual_addresses: BTreeSet<IpAddr> =
             self.virtual_addresses.keys().map(|(_, ip, _)| *ip).collect();
+        let is_own = |present: &&PresentAddress| !virtual_addresses.contains(&present.address.ip());
+        let own_addresses: Vec<PresentAddress> = present.iter().filter(is_own).cloned().collect();
         for index in 0..self.instances.len() {
             self.with(index, |instance, shared| {
                 // An owner's virtual addresses are its interface's own.
                 let owner = instance.machine.priority().is_owner();
-                let excluded = if owner { &[] } else { virtual_addresses.as_slice() };
+                let usable = if owner { present } else { own_addresses.as_slice() };
                 let link = shared.ports.get(instance.port).map(|port| port.device.index);
                 let family = instance.machine.config().family;
-                let own = || link.and_then(|link| source_address(family, link, present, excluded));
+                let own = || link.and_then(|link| source_address(family, link, usable));
                 let source = instance.settings.source.or_else(own);
                 if source != instance.machine.source(PathId::FIRST) || source.is_none() {
                     instance.set_source(source, shared);
@@ -182,6 +188,20 @@ impl Router {
             let gone: Vec<usize> = gone.map(|(index, _)| index).collect();
             if !gone.is_empty() {
                 self.with(index, |instance, shared| instance.handle_removed(&gone, shared));
+            }
+        }
+    }
+
+    /// Tells of addresses that are there before anybody was elected. An owner's have to be.
+    pub(crate) fn warn_of_foreign(&self) {
+        for instance in
+            self.instances.iter().filter(|instance| !instance.machine.priority().is_owner())
+        {
+            for held in instance.addresses.held.iter().filter(|held| held.foreign) {
+                let address = held.address.to_string();
+                self.shared
+                    .events
+                    .emit(&instance.name, EventKind::AddressAlreadyPresent { address });
             }
         }
     }

@@ -29,6 +29,11 @@ impl Links {
         self.links.values().map(|link| link.name.clone()).collect()
     }
 
+    /// The index of any of them.
+    pub(crate) fn any(&self) -> Option<u32> {
+        self.links.keys().next().copied()
+    }
+
     pub(crate) fn insert(&mut self, link: Link) {
         self.links.insert(link.index, link);
     }
@@ -42,13 +47,10 @@ impl Links {
 pub(crate) fn source_address(
     family: AddressFamily,
     link: u32,
-    present: &[PresentAddress],
-    excluded: &[IpAddr],
+    usable: &[PresentAddress],
 ) -> Option<IpAddr> {
     match family {
-        AddressFamily::Ipv4 => vip_netlink::primary_ipv4(present, link, excluded).map(IpAddr::V4),
-        AddressFamily::Ipv6 => {
-            vip_netlink::link_local_ipv6(present, link, excluded).map(IpAddr::V6)
-        }
+        AddressFamily::Ipv4 => vip_netlink::primary_ipv4(usable, link, &[]).map(IpAddr::V4),
+        AddressFamily::Ipv6 => vip_netlink::link_local_ipv6(usable, link, &[]).map(IpAddr::V6),
     }
 }

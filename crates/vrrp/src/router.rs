@@ -64,6 +64,7 @@ pub struct Router {
     due: Vec<usize>,
     pub(crate) changes: Changes,
     overflows: u64,
+    overflow_told: Option<Instant>,
     stopping: bool,
     ended: bool,
     release_timeout: Duration,
@@ -108,6 +109,7 @@ impl Router {
             due: Vec::new(),
             changes: Changes::default(),
             overflows: 0,
+            overflow_told: None,
             stopping: false,
             ended: false,
             release_timeout,
@@ -208,6 +210,7 @@ impl Router {
     /// The state of the world at the start: leftovers, links, sources, candidates.
     pub(crate) fn begin(&mut self, leftovers: &[(usize, String)], present: &[PresentAddress]) {
         self.remove_leftovers(leftovers);
+        self.warn_of_foreign();
         self.apply_links();
         self.apply_sources(present);
         for index in 0..self.instances.len() {
@@ -318,7 +321,7 @@ impl Router {
 
     /// Reads a socket's queue; whether it was cut short at the limit.
     fn receive(&mut self, port: usize) -> bool {
-        let (mut total, mut lost) = (0, false);
+        let (mut total, mut since_kept_up, mut lost) = (0, 0, false);
         let saturated = loop {
             let Some(socket) = self.shared.ports.get(port).map(|port| &port.receiver) else {
                 break false;
@@ -336,7 +339,9 @@ impl Router {
                 );
             }
             total += count;
-            if total.is_multiple_of(FAIRNESS) {
+            since_kept_up += count;
+            if since_kept_up >= FAIRNESS {
+                since_kept_up = 0;
                 self.keep_up();
             }
             if total >= MAX_BACKLOG {
@@ -349,7 +354,8 @@ impl Router {
             // The kernel keeps the oldest datagrams, so the counter beside them does not tell of a loss after them.
             lost |= port.receiver.has_overflowed();
         }
-        if lost {
+        // What is still unread after so much may hold the Master's advertisement, as what was lost may.
+        if lost || saturated {
             self.overflowed(port);
         }
         saturated
@@ -357,10 +363,16 @@ impl Router {
 
     fn overflowed(&mut self, port: usize) {
         self.overflows += 1;
+        // A flood is told of once a second.
+        let now = self.shared.now();
+        let tell = self.overflow_told.is_none_or(|told| now >= told + Duration::from_secs(1));
+        if tell {
+            self.overflow_told = Some(now);
+        }
         let members =
             self.shared.ports.get(port).map(|port| port.members.clone()).unwrap_or_default();
         for index in members {
-            if let Some(instance) = self.instances.get(index) {
+            if let Some(instance) = self.instances.get(index).filter(|_| tell) {
                 self.shared.events.emit(&instance.name, EventKind::ReceiveQueueOverflow);
             }
             self.with(index, Instance::handle_overflow);

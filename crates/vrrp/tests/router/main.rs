@@ -9,5 +9,12 @@
 )]
 #![allow(clippy::allow_attributes, reason = "not every one of them occurs at any time")]
 
+mod campaign;
+mod child;
+mod crowd;
 mod election;
+mod errors;
+mod faults;
+mod restart;
 mod support;
+mod transport;

@@ -1,0 +1,335 @@
+//! What goes wrong around a router: links, thieves, floods, pauses.
+
+use core::time::Duration;
+use std::net::UdpSocket;
+
+use vrrp::{Counter, Fault};
+
+use crate::child::Child;
+use crate::support::{
+    INTERVAL, PATIENCE, Pair, SLACK, VIP, advertisement, assert_after, has, next, skew, wait, web,
+};
+
+#[test]
+fn link_down_releases_and_the_other_takes_over_and_link_up_brings_it_back() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    let b = pair.start_b(web(100));
+    pair.switch.unplug("port-a").unwrap();
+    wait(&pair.a, VIP, false);
+    wait(&pair.b, VIP, true);
+    let status = a.status().unwrap();
+    assert!(status.virtual_router("web").unwrap().faults.contains(Fault::LinkDown));
+    pair.switch.plug("port-a").unwrap();
+    wait(&pair.a, VIP, true);
+    wait(&pair.b, VIP, false);
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn an_interface_that_is_deleted_and_made_again_is_used_again() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    pair.a.ip("link del eth0").unwrap();
+    lab::eventually(PATIENCE, || {
+        let status = a.status().unwrap();
+        status.virtual_router("web").unwrap().faults.contains(Fault::LinkDown).then_some(())
+    })
+    .expect("the fault");
+    pair.switch.attach(&pair.a, "eth0", "port-c").unwrap();
+    pair.a.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    next(&wire, 1, 200);
+    a.shutdown().unwrap();
+    assert!(!has(&pair.a, VIP));
+}
+
+#[test]
+fn a_virtual_address_deleted_by_hand_is_back_at_once() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    // Some time after the installation: who deletes in a loop waits 100 ms.
+    for _ in 0..4 {
+        next(&wire, 1, 200);
+    }
+    let mut monitor = lab::AddressMonitor::open(&pair.a).unwrap();
+    pair.a.ip(&format!("addr del {VIP} dev eth0")).unwrap();
+    let removed = monitor.next(PATIENCE).unwrap().expect("the removal");
+    let added = monitor.next(PATIENCE).unwrap().expect("the addition");
+    assert!(!removed.added && added.added, "{removed:?} {added:?}");
+    assert!(added.at - removed.at < Duration::from_millis(50), "{:?}", added.at - removed.at);
+    let arp = |frame: &lab::Frame| (frame.is_arp() && frame.payload()[17] == 100).then_some(());
+    wire.find(arp).expect("and announced again");
+    assert_eq!(a.status().unwrap().virtual_router("web").unwrap().term, 1, "mastership went on");
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn the_source_address_follows_the_interface() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    pair.a.sysctl("net/ipv4/conf/eth0/promote_secondaries", "1").unwrap();
+    pair.a.ip("addr del 192.0.2.1/24 dev eth0").unwrap();
+    let a = pair.start_a(web(200));
+    let status = a.status().unwrap();
+    assert!(status.virtual_router("web").unwrap().faults.contains(Fault::NoSourceAddress));
+    pair.a.ip("addr add 192.0.2.7/24 dev eth0").unwrap();
+    let wire = pair.capture();
+    next(&wire, 7, 200);
+    pair.a.ip("addr add 192.0.2.8/24 dev eth0").unwrap();
+    pair.a.ip("addr del 192.0.2.7/24 dev eth0").unwrap();
+    next(&wire, 8, 200);
+    assert!(has(&pair.a, VIP));
+    a.shutdown().unwrap();
+    assert!(!has(&pair.a, VIP));
+}
+
+/// A namespace on the switch that throws packets at the two.
+fn flooder(pair: &Pair) -> lab::Namespace {
+    let flooder = lab::Namespace::new().unwrap();
+    pair.switch.attach(&flooder, "eth0", "port-f").unwrap();
+    flooder.ip("addr add 192.0.2.66/24 dev eth0").unwrap();
+    flooder
+}
+
+/// Sends broken and foreign packets of protocol 112 to the group, `rate` a second, `duration` long; how many.
+fn flood(namespace: &lab::Namespace, rate: u32, duration: Duration) -> u32 {
+    use socket2::{Domain, Protocol, Socket, Type};
+    const MESSAGES: [&[u8]; 4] = [
+        // A right version and VRID, a wrong checksum.
+        &[0x31, 51, 250, 1, 0, 5, 0xde, 0xad, 192, 0, 2, 100],
+        // Cut short.
+        &[0x31, 51, 250],
+        // An unknown version.
+        &[0x51, 51, 250, 1, 0, 5, 0, 0, 192, 0, 2, 100],
+        // Another virtual router.
+        &[0x31, 52, 250, 1, 0, 5, 0, 0, 192, 0, 2, 100],
+    ];
+    namespace.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).unwrap();
+        socket.set_multicast_ttl_v4(255).unwrap();
+        let interface: core::net::Ipv4Addr = "192.0.2.66".parse().unwrap();
+        socket.set_multicast_if_v4(&interface).unwrap();
+        let group: core::net::SocketAddrV4 = "224.0.0.18:0".parse().unwrap();
+        let start = lab::now();
+        let mut sent = 0;
+        while lab::now() - start < duration {
+            if Duration::from_secs(1) * sent / rate > lab::now() - start {
+                std::thread::yield_now();
+                continue;
+            }
+            for message in MESSAGES {
+                sent += u32::from(socket.send_to(message, &group.into()).is_ok());
+            }
+        }
+        sent
+    })
+}
+
+#[test]
+fn a_flood_of_broken_and_foreign_packets_changes_nothing_and_is_counted() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let _measuring = lab::time_lock();
+    let flooder = flooder(&pair);
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    let b = pair.start_b(web(100));
+    let wire = pair.capture();
+    next(&wire, 1, 200);
+    // A thousandth of this is enough to make keepalived 2.2.7 have two Masters.
+    let sent = flood(&flooder, 10_000, INTERVAL * 20);
+    assert!(sent > 5000, "{sent} packets are no flood");
+    let frames = wire.drain();
+    let seen: Vec<_> =
+        frames.iter().filter_map(advertisement).filter(|seen| seen.from != 66).collect();
+    assert!(seen.iter().all(|seen| seen.from == 1), "one Master: {seen:?}");
+    let longest = seen.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap();
+    assert!(longest < INTERVAL + SLACK, "the longest gap is {longest:?}");
+    assert!(has(&pair.a, VIP) && !has(&pair.b, VIP));
+    let status = b.status().unwrap();
+    let web = status.virtual_router("web").unwrap();
+    let (discards, unclaimed) = (web.statistics, &status.unclaimed);
+    assert_eq!(discards.discarded(Counter::Checksum), u64::from(sent / 4));
+    assert_eq!(discards.discarded(Counter::PacketLength), u64::from(sent / 4));
+    assert_eq!(discards.discarded(Counter::Version), u64::from(sent / 4));
+    // The kernel's filter keeps VRID 52 away.
+    assert_eq!(unclaimed.iter().map(|(_, number)| number).sum::<u64>(), 0, "{unclaimed:?}");
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn a_flood_beyond_all_measure_does_not_silence_the_master() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let _measuring = lab::time_lock();
+    let flooder = flooder(&pair);
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    let before = next(&wire, 1, 200);
+    drop(wire); // it would overflow
+    let sent = flood(&flooder, u32::MAX, INTERVAL * 20);
+    let wire = pair.capture();
+    let after = next(&wire, 1, 200);
+    let advertisements = u32::from(after.identification.wrapping_sub(before.identification));
+    let due = (after.at - before.at).as_millis() / INTERVAL.as_millis();
+    assert!(
+        u128::from(advertisements) * 4 >= due * 3,
+        "{advertisements} of {due}, while {sent} packets were thrown"
+    );
+    assert!(has(&pair.a, VIP));
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn a_paused_master_comes_back_as_a_backup() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let paused = Child::start(&pair.a, pair.run.path(), 100);
+    wait(&pair.a, VIP, true);
+    // The other has no higher priority: only the rule makes the sleeper yield, and no preemption brings it back.
+    let b = pair.start_b(web(100));
+    let wire = pair.capture();
+    next(&wire, 1, 100);
+    paused.pause();
+    wait(&pair.b, VIP, true);
+    for _ in 0..5 {
+        next(&wire, 2, 100);
+    }
+    wire.drain();
+    paused.resume();
+    wait(&pair.a, VIP, false);
+    for _ in 0..5 {
+        let seen = wire.find(advertisement).unwrap();
+        assert_eq!(seen.from, 2, "the sleeper said nothing before it heard the other");
+    }
+    assert!(has(&pair.b, VIP));
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn a_paused_backup_does_not_take_over_from_a_master_that_lives() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let paused = Child::start(&pair.a, pair.run.path(), 100);
+    paused.wait_line("initialize -> backup");
+    let b = pair.start_b(web(200));
+    wait(&pair.b, VIP, true);
+    let wire = pair.capture();
+    for _ in 0..3 {
+        next(&wire, 2, 200);
+    }
+    wait(&pair.a, VIP, false);
+    paused.pause();
+    for _ in 0..10 {
+        next(&wire, 2, 200);
+    }
+    paused.resume();
+    for _ in 0..10 {
+        let seen = wire.find(advertisement).unwrap();
+        assert_eq!((seen.from, seen.priority), (2, 200));
+    }
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn thousands_of_addresses_do_not_interrupt_the_advertisements() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let _measuring = lab::time_lock();
+    let many = (0..2000_u32).map(|number| {
+        let [.., high, low] = number.to_be_bytes();
+        let address = core::net::Ipv4Addr::new(198, 18, high, low);
+        vrrp::VirtualAddress::from(core::net::IpAddr::V4(address)).advertised(false)
+    });
+    let wire = pair.capture();
+    let a = pair
+        .start_a(web(200).addresses(many).announcements(vrrp::Announcements::default().count(1)));
+    wait(&pair.a, "198.18.7.207/32", true);
+    let arps = |frame: &lab::Frame| (frame.is_arp()).then_some(frame.at);
+    let frames = wire.drain();
+    let announced: Vec<Duration> = frames.iter().filter_map(arps).collect();
+    assert!(announced.len() > 1000, "{} announced", announced.len());
+    let advertised: Vec<Duration> =
+        frames.iter().filter_map(advertisement).map(|seen| seen.at).collect();
+    assert!(
+        announced[0] - advertised[0] < Duration::from_millis(20),
+        "the first is announced before the last is added"
+    );
+    let gaps = advertised.windows(2).map(|pair| pair[1] - pair[0]);
+    let longest = gaps.max().unwrap_or_default();
+    assert!(
+        longest < INTERVAL + SLACK,
+        "the longest gap is {longest:?} of {} advertisements",
+        advertised.len()
+    );
+    a.shutdown().unwrap();
+    assert!(!addresses_left(&pair), "all are gone when shutdown returns");
+}
+
+fn addresses_left(pair: &Pair) -> bool {
+    crate::support::addresses(&pair.a).contains(" 198.18.")
+}
+
+#[test]
+fn a_master_that_cannot_be_heard_lets_go() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    // No route and no interface to send from stands for a firewall: the send fails.
+    let wire = pair.capture();
+    let blocked = pair.a.output(
+        std::process::Command::new("nft").arg("add table ip t; add chain ip t o { type filter hook output priority 0; }; add rule ip t o ip protocol 112 drop"),
+    );
+    if !blocked.is_ok_and(|output| output.status.success()) {
+        // This kernel or machine has no nftables; iptables says the same to sendto(2).
+        let iptables = ["-I", "OUTPUT", "-p", "112", "-j", "DROP"];
+        let output = pair.a.output(std::process::Command::new("iptables").args(iptables));
+        assert!(
+            output.is_ok_and(|output| output.status.success()),
+            "neither nft nor iptables works here"
+        );
+    }
+    wait(&pair.a, VIP, false);
+    drop(wire);
+    let status = a.status().unwrap();
+    assert!(status.virtual_router("web").unwrap().statistics.send_failures > 0);
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn a_takeover_after_a_pause_is_measured_from_the_last_advertisement() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let _measuring = lab::time_lock();
+    let a = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    let b = pair.start_b(web(100));
+    let wire = pair.capture();
+    next(&wire, 1, 200);
+    // Somebody else's datagrams in between must not count as the Master's.
+    let noise = pair.a.run(|| UdpSocket::bind("192.0.2.1:0")).unwrap();
+    noise.send_to(b"noise", "192.0.2.2:9").unwrap();
+    let last = next(&wire, 1, 200);
+    a.handle().set_ready("web", false).unwrap();
+    let released = next(&wire, 1, 0);
+    assert!(released.at > last.at);
+    let taken = next(&wire, 2, 100);
+    assert_after(released.at, taken.at, skew(100));
+    a.handle().set_ready("web", true).unwrap();
+    wait(&pair.a, VIP, true);
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
