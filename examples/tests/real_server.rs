@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use lab::{Capture, Filter, Namespace, Node, Process, veth};
+use lab::{Capture, Filter, Namespace, Node, Process, eventually, veth};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const ADDRESSES: [&str; 2] = ["192.168.1.100", "2001:db8::100"];
@@ -132,6 +132,11 @@ fn arp_is_answered_for_the_own_address_only() {
     veth(&node, "eth0", &client, "eth1").unwrap();
     node.ip("address add 192.168.1.2/24 dev eth0").unwrap();
     client.ip("address add 192.168.1.1/24 dev eth1").unwrap();
+    // Until the kernel has noticed the carrier at both ends it loses frames without a word.
+    for (end, name) in [(&*node, "eth0"), (&client, "eth1")] {
+        let mut kernel = end.run(vip_netlink::Client::open).unwrap();
+        eventually(PATIENCE, || kernel.link(name).unwrap().up.then_some(())).expect(name);
+    }
     // Without the example's sysctls the address on `lo` would be answered for.
     node.ip("address add 192.168.1.100/32 dev lo").unwrap();
     assert_eq!(answers(&client), [[192, 168, 1, 100], [192, 168, 1, 2]]);

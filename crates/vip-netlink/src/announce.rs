@@ -14,6 +14,8 @@ use crate::sys::LinkLayerAddress;
 /// Tells the hosts on a link where an address is, in the network namespace in which it was opened.
 ///
 /// It sends Ethernet frames and receives nothing. It never blocks: a frame for which there is no room is an error.
+/// A frame sent while the interface is switched on but not [`up`](crate::Link::up) is lost without an error: announce (again) when a
+/// [`Monitor`](crate::Monitor) has told that it is.
 #[derive(Debug)]
 pub struct Announcer {
     socket: OwnedFd,

@@ -219,7 +219,7 @@ fn without_privilege_the_missing_capability_is_named() {
 #[test]
 fn a_missing_interface_is_answered_with_those_that_exist() {
     lab::need!(netns);
-    let cable = Cable::new();
+    let cable = Cable::carrying();
     let mut client = cable.client();
     let link = client.link("eth0").unwrap();
     assert_eq!(

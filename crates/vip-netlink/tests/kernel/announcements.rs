@@ -17,7 +17,7 @@ const MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 0x33];
 #[test]
 fn frames_arrive_at_the_other_end_octet_for_octet() {
     lab::need!(netns);
-    let cable = Cable::new();
+    let cable = Cable::carrying();
     let capture = Capture::open(&cable.there, "eth1", Filter::Failover).unwrap();
     let announcer = cable.here.run(Announcer::open).unwrap();
     announcer.gratuitous_arp(cable.index, MAC, VIP4).unwrap();
@@ -40,7 +40,7 @@ fn frames_arrive_at_the_other_end_octet_for_octet() {
 #[test]
 fn the_other_end_learns_where_the_address_is_now() {
     lab::need!(netns);
-    let cable = Cable::new();
+    let cable = Cable::carrying();
     cable
         .there
         .ip_batch([

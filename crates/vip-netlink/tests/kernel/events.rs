@@ -77,7 +77,7 @@ fn additions_and_deletions_by_others_are_seen() {
 #[test]
 fn links_going_down_and_up_and_away_are_seen() {
     lab::need!(netns);
-    let cable = Cable::new();
+    let cable = Cable::carrying();
     let mut monitor = Listener::new(&cable.here);
     let state = |wanted_up: bool, on: bool| move |event: &Event| matches!(event, Event::Link(link) if link.index == cable.index && link.up == wanted_up && link.switched_on == on);
     cable.here.ip("link set eth0 down").unwrap();

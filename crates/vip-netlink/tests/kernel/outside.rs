@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::process::Command;
 
-use lab::{Namespace, veth};
+use lab::{Namespace, eventually, veth};
 use serde_json::Value;
 use vip_netlink::{Address, Client};
 
@@ -27,6 +27,17 @@ impl Cable {
         veth(&here, "eth0", &there, "eth1").unwrap();
         let index = here.link_index("eth0").unwrap();
         Self { here, there, index }
+    }
+
+    /// A cable that carries frames: until the kernel has noticed the carrier at both ends, up to a second, it loses them
+    /// without a word.
+    pub(crate) fn carrying() -> Self {
+        let cable = Self::new();
+        for (end, name) in [(&cable.here, "eth0"), (&cable.there, "eth1")] {
+            let mut client = end.run(Client::open).unwrap();
+            eventually(PATIENCE, || client.link(name).unwrap().up.then_some(())).expect(name);
+        }
+        cable
     }
 
     pub(crate) fn client(&self) -> Client {
