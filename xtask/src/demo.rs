@@ -12,6 +12,7 @@ use crate::demo::stage::Stage;
 use crate::host::{self, Outcome};
 use crate::packages;
 
+mod chart;
 mod client;
 mod events;
 mod play;
@@ -136,6 +137,6 @@ fn play(scene: &Scene, daemons: [Daemon; 2]) -> Outcome {
         "003" => tutorial_003::play(&mut play),
         _ => tutorial_004::play(&mut play),
     }
-    let passed = play.end();
+    let passed = play.end(scene);
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

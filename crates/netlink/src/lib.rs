@@ -40,6 +40,7 @@
 #![cfg(target_os = "linux")]
 
 mod attribute;
+mod dump;
 mod error;
 mod exchange;
 mod family;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::netlink;
 
+use crate::dump;
 use crate::error::{DecodeError, RequestError};
 use crate::exchange::Exchange;
 use crate::request::{Flags, Request};
@@ -18,8 +19,6 @@ const MAX_MESSAGES: usize = 128;
 const MAX_OCTETS: usize = 32 * 1024;
 /// Asked for; without privilege the kernel grants `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// Attempts to dump a table that changes meanwhile.
-const DUMP_ATTEMPTS: u32 = 16;
 /// Datagrams read for one request before the kernel is taken for mad.
 const MAX_DATAGRAMS: u32 = 1 << 20;
 
@@ -101,7 +100,9 @@ impl Socket {
     /// it is complete.
     ///
     /// A dump during which the table changed (`NLM_F_DUMP_INTR`) is thrown away and repeated, at
-    /// most 16 times. Not every family reports changes; IPVS does not.
+    /// most 16 times. Not every family marks changes (IPVS does not), and those of `NETLINK_ROUTE` mark them a moment
+    /// late: a dump during which addresses are removed can still lack a lasting one (Linux 6.18: a few in a hundred
+    /// such dumps). A [`Monitor`](crate::Monitor) opened before tells that there were removals: then dump again.
     ///
     /// # Errors
     ///
@@ -112,33 +113,11 @@ impl Socket {
         request: &Request,
         mut each: impl FnMut(u16, &[u8]),
     ) -> Result<(), RequestError> {
-        let mut bytes: Vec<u8> = Vec::new();
-        let mut messages = Vec::new();
-        for _ in 0..DUMP_ATTEMPTS {
-            bytes.clear();
-            messages.clear();
-            let collected = self.single(request, Flags::DUMP, |message_type, payload| {
-                messages.push((message_type, payload.len()));
-                bytes.extend_from_slice(payload);
-            });
-            let exchange = match collected {
-                // The buffer has grown, the next attempt fits.
-                Err(RequestError::Malformed(DecodeError::Truncated { .. })) => continue,
-                other => other?,
-            };
-            if exchange.interrupted || exchange.lost {
-                continue;
-            }
-            exchange.into_results(None).collect::<Result<(), _>>()?;
-            let mut rest = bytes.as_slice();
-            for (message_type, len) in messages {
-                let (payload, tail) = rest.split_at_checked(len).unwrap_or_default();
-                each(message_type, payload);
-                rest = tail;
-            }
-            return Ok(());
-        }
-        Err(RequestError::Interrupted { attempts: DUMP_ATTEMPTS })
+        let table = dump::repeat(|table| {
+            self.single(request, Flags::DUMP, |kind, payload| table.push(kind, payload))
+        })?;
+        table.iter().for_each(|(message_type, payload)| each(message_type, payload));
+        Ok(())
     }
 
     /// Sends many requests with few system calls; the result at index `i` belongs to `requests[i]`.

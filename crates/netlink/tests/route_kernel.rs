@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::process::Command;
 
-use netlink::message_type::{RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK};
+use netlink::message_type::{RTM_DELADDR, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK};
 use netlink::{
     Attributes, Flags, Group, Monitor, MonitorError, Payload, Progress, Protocol, Request,
     RequestError, Socket, errno,
@@ -32,6 +32,12 @@ fn add(index: u32, number: u16) -> Request {
     let payload = Payload::with_header(&address_header(index))
         .attribute(IFA_LOCAL, &address(number).octets());
     Request::new(RTM_NEWADDR, Flags::CREATE | Flags::EXCLUSIVE, payload)
+}
+
+fn remove(index: u32, number: u16) -> Request {
+    let payload = Payload::with_header(&address_header(index))
+        .attribute(IFA_LOCAL, &address(number).octets());
+    Request::new(RTM_DELADDR, Flags::NONE, payload)
 }
 
 fn address(number: u16) -> Ipv4Addr {
@@ -135,8 +141,23 @@ fn a_batch_goes_on_after_a_failing_message() {
     });
 }
 
+/// Ten times more answers than the receive buffer holds, and none is lost.
 #[test]
-fn a_thousand_refusals_do_not_overrun_the_answers() {
+fn thousands_of_refusals_do_not_overrun_the_buffer() {
+    lab::need!(netns);
+    inside(|_| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        let requests: Vec<_> = (0..20_000).map(|number| remove(LOOPBACK, number)).collect();
+        let results = socket.batch(&requests);
+        assert_eq!(results.len(), 20_000);
+        for result in results {
+            assert_eq!(result.unwrap_err().errno(), Some(errno::EADDRNOTAVAIL));
+        }
+    });
+}
+
+#[test]
+fn a_thousand_addresses_come_and_are_dumped() {
     lab::need!(netns);
     inside(|namespace| {
         let mut socket = Socket::open(Protocol::Route).unwrap();
@@ -145,9 +166,7 @@ fn a_thousand_refusals_do_not_overrun_the_answers() {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1000);
         assert_eq!(ip(namespace, "-4 -o addr show dev lo").lines().count(), 1001);
 
-        let results = socket.batch(&requests);
-        assert_eq!(results.len(), 1000);
-        for result in results {
+        for result in socket.batch(&requests) {
             assert_eq!(result.unwrap_err().errno(), Some(errno::EEXIST));
         }
 
@@ -243,9 +262,12 @@ fn generic_families_are_found_by_name() {
     assert_eq!(error.to_string(), "kernel has no generic netlink family \"no-such-thing\"");
 }
 
-/// A dump keeps being right while the table changes: each of the lasting addresses is there exactly once.
+/// Attempts that were interrupted leave nothing behind: each lasting address is there exactly once.
+///
+/// Only additions at the table's end here: while addresses are removed the kernel itself can lose one of the others,
+/// because it unlinks an address a moment before it marks the table as changed.
 #[test]
-fn dumps_of_a_changing_table_are_whole() {
+fn dumps_of_a_growing_table_are_whole() {
     lab::need!(netns);
     inside(|namespace| {
         let mut socket = Socket::open(Protocol::Route).unwrap();
@@ -253,31 +275,24 @@ fn dumps_of_a_changing_table_are_whole() {
         assert!(socket.batch(&lasting).iter().all(Result::is_ok));
         let mut whole = 0;
         std::thread::scope(|scope| {
-            let (stop, stopped) = std::sync::mpsc::channel::<()>();
-            scope.spawn(move || {
+            let grower = scope.spawn(|| {
                 namespace.enter().unwrap();
                 let mut socket = Socket::open(Protocol::Route).unwrap();
-                for number in 3000.. {
+                for number in 3000..3400 {
                     socket.request(&add(LOOPBACK, number)).unwrap();
-                    // Leave the dump a chance between two changes.
-                    if stopped.recv_timeout(Duration::from_micros(500))
-                        != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-                    {
-                        break;
-                    }
+                    // A chance for the dump between two changes.
+                    std::thread::park_timeout(Duration::from_micros(500));
                 }
             });
             let dump =
                 Request::new(RTM_GETADDR, Flags::NONE, [AF_INET, 0, 0, 0, 0, 0, 0, 0].to_vec());
-            for _ in 0..50 {
+            while !grower.is_finished() {
                 let mut seen = Vec::new();
                 match socket.dump(&dump, |_, payload| seen.extend(address_of(payload))) {
                     Ok(()) => {
                         whole += 1;
                         seen.sort_unstable();
-                        let len = seen.len();
-                        seen.dedup();
-                        assert_eq!(seen.len(), len, "an address came twice");
+                        assert!(seen.is_sorted_by(|one, next| one < next), "an address came twice");
                         let lasting = (0..2000)
                             .filter(|&n| seen.binary_search(&address(n).octets()).is_ok())
                             .count();
@@ -288,7 +303,6 @@ fn dumps_of_a_changing_table_are_whole() {
                     }
                 }
             }
-            drop(stop);
         });
         assert!(whole > 0, "no dump succeeded");
     });

@@ -1,8 +1,107 @@
 //! The VRRP election as a pure state machine: no I/O, no clock, no threads.
+//!
+//! A VRRP router shares virtual addresses with others on its link: one of them, the Master, answers
+//! for the addresses and advertises; the others, the Backups, take over when its advertisements stay
+//! away. This crate is the part that decides (RFC 9568 §6, RFC 3768 §6), for one virtual router or many.
+//! RFC 9568 calls the Master Active; everything else in the field says Master.
+//!
+//! # Mental model
+//!
+//! ```text
+//!             Datagram ----.                          .---> Output::Send ----> encode() -> bytes
+//!   (Demux finds the      |     +----------------+    |
+//!    virtual router)      +---->| VirtualRouter  |----+---> Output::SetAddresses --.
+//!   handle_timeout(now) --+     |  Config        |    |                           |
+//!   handle_fault(..) -----+     |  State, timers |    +---> Output::Announce      |
+//!   handle_effect(..) <---+-.   +----------------+    `---> Output::StateChanged  |
+//!                           |          |                                          |
+//!                           |          `-> poll_timeout() -> the next deadline    |
+//!                           `-----------------------------------------------------'
+//! ```
+//!
+//! - [`VirtualRouter`] is one election. Its documentation has the state diagram and the contract
+//!   between it and its caller: what to call when, in which order outputs come, what happens to failures.
+//! - [`Config`] is what an operator decides; it is validated as a whole.
+//! - [`Datagram`] is what came from a raw socket, unchecked: the whole receive ladder is in here.
+//!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
+//! - [`Output`] is what has to be done, in order; results come back as inputs.
+//! - [`Demux`] finds the virtual router a datagram is for.
+//! - [`Instant`] is a moment of the caller's monotonic clock. Everything between moments is a
+//!   [`Duration`](core::time::Duration), computed in nanoseconds.
+//!
+//! # Example
+//!
+//! Two routers on a link that delivers at once: the one with priority 200 becomes Master, and the
+//! other one when the first leaves.
+//!
+//! ```
+//! use vrrp_fsm::{Config, Datagram, Instant, MAX_DATAGRAM_LEN, Output, PathId, State, VirtualRouter};
+//! use vrrp_fsm::vrrp_proto::{AddressFamily, Priority, Vrid};
+//! # type Result<T> = core::result::Result<T, Box<dyn std::error::Error>>;
+//!
+//! fn router(source: &str, priority: u8) -> Result<VirtualRouter> {
+//!     let config = Config::new(Vrid::new(51)?, AddressFamily::Ipv4)
+//!         .priority(Priority::new(priority))
+//!         .virtual_addresses(vec!["192.0.2.1".parse()?]);
+//!     let mut router = VirtualRouter::new(config, u64::from(priority))?;
+//!     router.handle_source_address(Instant::ZERO, PathId::FIRST, Some(source.parse()?));
+//!     router.handle_startup(Instant::ZERO);
+//!     Ok(router)
+//! }
+//!
+//! /// Carries out what `router` wants: its packets go to `other`, its effects succeed.
+//! fn carry_out(router: &mut VirtualRouter, other: &mut VirtualRouter, now: Instant) -> Result<()> {
+//!     let mut buffer = [0; MAX_DATAGRAM_LEN];
+//!     while let Some(output) = router.poll_output() {
+//!         match output {
+//!             Output::Send(send) => {
+//!                 for to in router.destinations(PathId::FIRST) {
+//!                     let packet = router.encode(&send, PathId::FIRST, to, &mut buffer)?;
+//!                     other.handle_datagram(now, Datagram::ipv4(PathId::FIRST, packet)?)?;
+//!                 }
+//!                 router.handle_send(now, PathId::FIRST, Ok(()));
+//!             }
+//!             Output::SetAddresses { id, .. } => router.handle_effect(now, id, Ok(())),
+//!             Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//!
+//! let (mut a, mut b) = (router("192.0.2.7", 200)?, router("192.0.2.8", 100)?);
+//! let mut now = Instant::ZERO;
+//! for _ in 0..10 {
+//!     now = a.poll_timeout().ok_or("no timer")?;
+//!     a.handle_timeout(now);
+//!     carry_out(&mut a, &mut b, now)?;
+//! }
+//! assert_eq!((a.state(), b.state()), (State::Master, State::Backup));
+//!
+//! a.handle_shutdown(now); // leaves with priority 0, so that b need not wait three intervals
+//! carry_out(&mut a, &mut b, now)?;
+//! let deadline = b.poll_timeout().ok_or("no timer")?;
+//! assert_eq!(deadline, now + core::time::Duration::from_micros(609_375));
+//! assert_eq!(b.why(now).to_string(), "192.0.2.7 has left, replaces it in 609.375ms");
+//! b.handle_timeout(deadline);
+//! assert_eq!(b.state(), State::Master);
+//! # Result::Ok(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
+//! does so in simulated time. There are no sync groups, no trackers (but
+//! [`handle_priority`](VirtualRouter::handle_priority) and [`handle_fault`](VirtualRouter::handle_fault) for them to call) and no
+//! IPsec AH.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod config;
 mod contention;

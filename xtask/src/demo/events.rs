@@ -48,6 +48,15 @@ pub(crate) enum Change {
     ServerRemoved(String),
 }
 
+/// An advertisement on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advertisement {
+    pub(crate) at: Duration,
+    /// 0 or 1.
+    pub(crate) director: usize,
+    pub(crate) priority: u8,
+}
+
 /// The list. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
@@ -57,6 +66,8 @@ pub(crate) struct Log {
 #[derive(Debug, Default)]
 struct Shared {
     events: Mutex<Vec<Event>>,
+    /// Every advertisement, to explain events by.
+    advertisements: Mutex<Vec<Advertisement>>,
     more: Condvar,
 }
 
@@ -68,6 +79,19 @@ impl Log {
     pub(crate) fn push(&self, at: Duration, who: Who, what: What) {
         self.lock().push(Event { at, who, what });
         self.shared.more.notify_all();
+    }
+
+    pub(crate) fn advertisement(&self, advertisement: Advertisement) {
+        self.shared
+            .advertisements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(advertisement);
+    }
+
+    /// All advertisements so far in the order of their times.
+    pub(crate) fn advertisements(&self) -> Vec<Advertisement> {
+        self.shared.advertisements.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All events so far in the order of their times.

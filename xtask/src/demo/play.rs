@@ -7,13 +7,14 @@ use std::time::Duration;
 use lab::peers::Table;
 use lab::probe::Gap;
 
+use crate::demo::chart;
 use crate::demo::events::{Change, What, Who};
 use crate::demo::report;
 use crate::demo::scene::Scene;
 use crate::demo::stage::Stage;
 
 /// How long a step waits for what it expects, unless it says otherwise.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an answer to a probe may take.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -76,7 +77,8 @@ impl Play {
         Self { stage, steps: Vec::new(), began: lab::now() }
     }
 
-    /// Plays one step and says on one line how it went.
+    /// Plays one step and says on one line how it went. When the first fails, nothing runs: then the others are
+    /// only counted.
     pub(crate) fn step(&mut self, title: &str, script: impl FnOnce(&mut Stage, &mut Step)) {
         let began = lab::now();
         let mut step = Step {
@@ -86,7 +88,11 @@ impl Play {
             checks: Vec::new(),
             gaps: Vec::new(),
         };
-        script(&mut self.stage, &mut step);
+        if self.steps.first().is_none_or(Step::passed) {
+            script(&mut self.stage, &mut step);
+        } else {
+            step.check(false, "not played");
+        }
         step.ended = lab::now();
         println!(
             "  step {} ({:.1} s): {title} ... {}",
@@ -98,7 +104,7 @@ impl Play {
     }
 
     /// Tells the story and the verdicts; whether all passed.
-    pub(crate) fn end(mut self) -> bool {
+    pub(crate) fn end(mut self, scene: &Scene) -> bool {
         let until = self.steps.last().map_or(self.began, |step| step.ended);
         let mut gaps = self.stage.prober.gaps(self.began, Duration::ZERO);
         // A gap belongs to the step in which it began. The silence before anybody starts and after everybody has
@@ -109,10 +115,11 @@ impl Play {
                 step.gaps.push(gap);
             }
         }
-        print!("{}", report::timeline(&self.steps, &self.stage));
+        print!("{}", report::timeline(&self.steps, scene, &self.stage));
+        print!("{}", chart::draw(&self.steps, &self.stage));
         print!("{}", report::probing(&self.stage.prober.probes()));
         if !self.steps.iter().all(Step::passed) {
-            print!("{}", report::daemon_logs(&self.stage));
+            print!("{}", report::daemon_logs(&mut self.stage));
         }
         print!("{}", report::verdicts(&self.steps));
         self.steps.iter().all(Step::passed)

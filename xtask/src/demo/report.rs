@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::peers::Daemon;
 use lab::probe::Probe;
 
-use crate::demo::events::{Change, Event, What, Who};
+use crate::demo::events::{Advertisement, Change, Event, What, Who};
 use crate::demo::play::Step;
 use crate::demo::scene::Scene;
 use crate::demo::stage::Stage;
@@ -42,9 +42,14 @@ pub(crate) fn opening(scene: &Scene, daemons: &[Daemon; 2]) -> String {
 }
 
 /// All steps with their events.
-pub(crate) fn timeline(steps: &[Step], stage: &Stage) -> String {
+pub(crate) fn timeline(steps: &[Step], scene: &Scene, stage: &Stage) -> String {
     let mut text = String::from("\nWhat happened (seconds since the step's first deed)\n");
     let events = stage.log.all();
+    let teller = Teller {
+        scene,
+        daemons: [stage.directors[0].daemon.name(), stage.directors[1].daemon.name()],
+        advertisements: stage.log.advertisements(),
+    };
     for (index, step) in steps.iter().enumerate() {
         let until = steps.get(index + 1).map_or(step.ended, |next| next.began);
         let _ = writeln!(text, "\n{}. {}", index + 1, step.title);
@@ -55,81 +60,131 @@ pub(crate) fn timeline(steps: &[Step], stage: &Stage) -> String {
             .iter()
             .find(|event| event.who == Who::Operator)
             .map_or(step.began, |event| event.at);
-        for (position, event) in own.iter().enumerate() {
-            let before = events.get(..begun + position).unwrap_or_default();
+        for event in own {
             let at = if event.at >= deed {
                 format!("+{:.3}", event.at.saturating_sub(deed).as_secs_f64())
             } else {
                 format!("-{:.3}", deed.saturating_sub(event.at).as_secs_f64())
             };
-            let _ = writeln!(text, "  {at:>8}  {}", line(event, before, &stage_names(stage)));
+            let _ = writeln!(text, "  {at:>8}  {}", teller.line(event));
         }
         for gap in step.gaps.iter().filter(|gap| index > 0 && gap.lost > 2) {
             let from = gap.from.saturating_sub(deed).as_secs_f64();
-            let length = gap.length().map_or_else(|| "to the end".to_owned(), milliseconds);
+            let Some(length) = gap.length() else { continue };
             let _ = writeln!(
                 text,
-                "            the client had no service from +{from:.3} on: {length}"
+                "            the client had no service for {}, from +{from:.3} on ({} probes lost)",
+                milliseconds(length),
+                gap.lost
+            );
+        }
+        for check in &step.checks {
+            let _ = writeln!(
+                text,
+                "            {} {}",
+                if check.passed { '✓' } else { '✗' },
+                check.text
             );
         }
     }
     text
 }
 
-/// The daemons' names.
-fn stage_names(stage: &Stage) -> [&'static str; 2] {
-    [stage.directors[0].daemon.name(), stage.directors[1].daemon.name()]
+/// Says events in words.
+struct Teller<'a> {
+    scene: &'a Scene,
+    daemons: [&'static str; 2],
+    advertisements: Vec<Advertisement>,
 }
 
-fn line(event: &Event, before: &[Event], daemons: &[&str; 2]) -> String {
-    let who = match event.who {
-        Who::Operator => return format!("> {}", deed(&event.what)),
-        Who::Director(index) => format!("director {} ({})", index + 1, daemons[index]),
-        Who::Client => "client".to_owned(),
-    };
-    let what = match &event.what {
-        What::Did(text) => text.clone(),
-        What::Address { added: true } => {
-            format!(
-                "takes the address{}",
-                why(event, before).map_or(String::new(), |why| format!(": {why}"))
-            )
+impl Teller<'_> {
+    fn line(&self, event: &Event) -> String {
+        let who = match event.who {
+            Who::Operator => match &event.what {
+                What::Did(deed) => return format!("> {deed}"),
+                _ => return String::new(),
+            },
+            Who::Director(index) => format!("director {} ({})", index + 1, self.daemons[index]),
+            Who::Client => "client".to_owned(),
+        };
+        let what = match &event.what {
+            What::Did(text) => text.clone(),
+            What::Address { added } => {
+                let why = match event.who {
+                    Who::Director(index) if *added => self.why_taken(event, index),
+                    Who::Director(index) => self.why_left(event, index),
+                    Who::Operator | Who::Client => None,
+                };
+                let verb = if *added { "takes" } else { "gives up" };
+                format!(
+                    "{verb} {}{}",
+                    self.scene.virtual_address,
+                    why.map_or(String::new(), |why| format!(": {why}"))
+                )
+            }
+            What::Advertises { priority: 0 } => {
+                "advertises priority 0: \"I am leaving\"".to_owned()
+            }
+            What::Advertises { priority } => format!("is master and says so: priority {priority}"),
+            What::Announces => {
+                "tells everybody where the address is now (gratuitous ARP)".to_owned()
+            }
+            What::Table(Change::ServiceAdded(service)) => format!("balances {service}"),
+            What::Table(Change::ServiceRemoved(service)) => format!("no longer balances {service}"),
+            What::Table(Change::ServerAdded(server)) => {
+                format!("sends to the real server {server}")
+            }
+            What::Table(Change::ServerRemoved(server)) => {
+                format!("no longer sends to the real server {server}")
+            }
+            What::Served { by } => format!("is served by {by}"),
+            What::Failing { why } => format!("is not served: {why}"),
+        };
+        format!("{who:<24} {what}")
+    }
+
+    /// The last advertisement of a director before an event.
+    fn heard(&self, director: usize, event: &Event) -> Option<Advertisement> {
+        let before = self.advertisements.iter().rev().filter(|one| one.at <= event.at);
+        before.copied().find(|one| one.director == director)
+    }
+
+    /// Why a director took the address: what it had heard, or not heard, of the other.
+    fn why_taken(&self, event: &Event, index: usize) -> Option<String> {
+        let (own, other) = (self.scene.directors[index].priority, 2 - index);
+        let skew = self.scene.skew_time(index);
+        let Some(last) = self.heard(1 - index, event) else {
+            let interval = milliseconds(3 * INTERVAL + skew);
+            return Some(format!("nobody else is heard in 3 x 1 s + skew time = {interval}"));
+        };
+        let since = event.at.saturating_sub(last.at);
+        if last.priority == 0 {
+            let (since, skew) = (milliseconds(since), milliseconds(skew));
+            return Some(format!("{since} after director {other} left (skew time {skew})"));
         }
-        What::Address { added: false } => "gives up the address".to_owned(),
-        What::Advertises { priority: 0 } => "advertises priority 0: \"I am leaving\"".to_owned(),
-        What::Advertises { priority } => format!("is master now: advertises priority {priority}"),
-        What::Announces => "tells the network by gratuitous ARP".to_owned(),
-        What::Table(Change::ServiceAdded(service)) => format!("balances {service}"),
-        What::Table(Change::ServiceRemoved(service)) => format!("no longer balances {service}"),
-        What::Table(Change::ServerAdded(server)) => format!("adds the real server {server}"),
-        What::Table(Change::ServerRemoved(server)) => format!("removes the real server {server}"),
-        What::Served { by } => format!("is served by {by}"),
-        What::Failing { why } => format!("is not served: {why}"),
-    };
-    format!("{who:<24} {what}")
-}
+        if since > 2 * INTERVAL {
+            let (since, due) = (milliseconds(since), milliseconds(3 * INTERVAL + skew));
+            return Some(format!(
+                "director {other} is silent for {since} (3 x 1 s + skew time = {due})"
+            ));
+        }
+        (last.priority < own).then(|| {
+            format!("its priority {own} is higher than director {other}'s {}", last.priority)
+        })
+    }
 
-fn deed(what: &What) -> &str {
-    match what {
-        What::Did(text) => text,
-        _ => "",
+    /// Why a director gave the address up, where it did not say so itself.
+    fn why_left(&self, event: &Event, index: usize) -> Option<String> {
+        let recent =
+            |one: &Advertisement| event.at.saturating_sub(one.at) < Duration::from_millis(100);
+        let own = self.scene.directors[index].priority;
+        let last = self.heard(1 - index, event).filter(recent).filter(|one| one.priority > own)?;
+        Some(format!("director {} has the higher priority, {}", 2 - index, last.priority))
     }
 }
 
-/// Why a director took the address: what it had heard, or not heard, of the other.
-fn why(event: &Event, before: &[Event]) -> Option<String> {
-    let Who::Director(index) = event.who else { return None };
-    let other = Who::Director(1 - index);
-    let last =
-        before.iter().rev().find(|earlier| matches!(earlier.what, What::Advertises { .. }))?;
-    let since = milliseconds(event.at.saturating_sub(last.at));
-    match last.what {
-        What::Advertises { priority: 0 } if last.who == other => {
-            Some(format!("{since} after the other's priority 0"))
-        }
-        _ => None,
-    }
-}
+/// The interval between advertisements in both tutorials.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How closely the prober asked.
 pub(crate) fn probing(probes: &[Probe]) -> String {
@@ -149,12 +204,22 @@ pub(crate) fn probing(probes: &[Probe]) -> String {
 }
 
 /// The daemons' last words, for those who look for the reason of a failure.
-pub(crate) fn daemon_logs(stage: &Stage) -> String {
+pub(crate) fn daemon_logs(stage: &mut Stage) -> String {
     let mut text = String::new();
-    for (index, director) in stage.directors.iter().enumerate() {
-        let Some(process) = &director.process else { continue };
+    for (index, director) in stage.directors.iter_mut().enumerate() {
+        let Some(process) = &mut director.process else { continue };
         let lines = process.lines();
-        let _ = writeln!(text, "\nThe last lines of {} on director {}:", process.name(), index + 1);
+        let ended = process
+            .ended()
+            .ok()
+            .flatten()
+            .map_or(String::new(), |status| format!(" (ended: {status})"));
+        let _ = writeln!(
+            text,
+            "\nThe last lines of {} on director {}{ended}:",
+            process.name(),
+            index + 1
+        );
         for line in lines.iter().skip(lines.len().saturating_sub(25)) {
             let _ = writeln!(text, "  {}", line.text);
         }
@@ -169,7 +234,9 @@ pub(crate) fn verdicts(steps: &[Step]) -> String {
     for (index, step) in steps.iter().enumerate() {
         let verdict = if step.passed() { "PASS" } else { "FAIL" };
         let gap = match step.longest_gap() {
-            _ if index == 0 => String::new(),
+            _ if index == 0 || !step.passed() || step.gaps.iter().any(|gap| gap.to.is_none()) => {
+                String::new()
+            }
             gap if gap < Duration::from_millis(3) => "no gap in service".to_owned(),
             gap => format!("{} without service", milliseconds(gap)),
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lab::peers::{Service, Table};
 use lab::{AddressMonitor, Capture, Filter, Frame, Namespace, Node};
 
-use crate::demo::events::{Change, Log, What, Who};
+use crate::demo::events::{Advertisement, Change, Log, What, Who};
 use crate::demo::scene::Scene;
 
 /// How often the IPVS tables are read: the resolution of their events.
@@ -145,9 +145,10 @@ struct Wire {
     virtual_address: Ipv4Addr,
     directors: [Ipv4Addr; 2],
     log: Log,
-    /// When each director was last heard with a priority other than 0.
-    advertised: [Option<Duration>; 2],
-    announced: [Option<Duration>; 2],
+    /// Which director was heard last, and with which priority.
+    advertised: Option<(usize, u8)>,
+    /// Which director announced the address last, and when.
+    announced: Option<(usize, Duration)>,
 }
 
 impl Wire {
@@ -156,8 +157,8 @@ impl Wire {
             virtual_address: scene.virtual_address,
             directors: scene.directors.map(|director| director.address),
             log,
-            advertised: [None; 2],
-            announced: [None; 2],
+            advertised: None,
+            announced: None,
         }
     }
 
@@ -178,11 +179,10 @@ impl Wire {
         let Some(index) = self.director(Ipv4Addr::from(*source)) else { return };
         let header = usize::from(packet.first().unwrap_or(&0) & 0x0f) * 4;
         let Some(&priority) = packet.get(header + 2) else { return };
-        let last = self.advertised[index];
-        let new_series =
-            last.is_none_or(|last| frame.at.saturating_sub(last) > Duration::from_millis(2500));
-        self.advertised[index] = (priority != 0).then_some(frame.at);
-        if new_series || priority == 0 {
+        self.log.advertisement(Advertisement { at: frame.at, director: index, priority });
+        // Worth telling: another speaker than before, and leaving (which keepalived says twice).
+        let news = self.advertised.replace((index, priority)) != Some((index, priority));
+        if news {
             self.log.push(frame.at, Who::Director(index), What::Advertises { priority });
         }
     }
@@ -200,8 +200,12 @@ impl Wire {
         // The lab's MAC addresses end in the IP address.
         let Some([_, _, a, b, c, d]) = frame.source_mac() else { return };
         let Some(index) = self.director(Ipv4Addr::new(a, b, c, d)) else { return };
-        let last = self.announced[index].replace(frame.at);
-        if last.is_none_or(|last| frame.at.saturating_sub(last) > Duration::from_secs(6)) {
+        // The repeats that follow at once, and those 5 s later, are no news.
+        let last = self.announced.replace((index, frame.at));
+        let repeated = |(by, at): (usize, Duration)| {
+            by == index && frame.at.saturating_sub(at) < Duration::from_secs(6)
+        };
+        if !last.is_some_and(repeated) {
             self.log.push(frame.at, Who::Director(index), What::Announces);
         }
     }
