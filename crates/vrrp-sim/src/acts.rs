@@ -31,16 +31,15 @@ impl Simulation {
         let leftovers = core::mem::take(&mut host.installed);
         host.checker = Checker::new(&host.config);
         host.machine = Some(machine);
-        let (source, link_up) = (host.source, host.link_up);
+        let source = host.source;
+        host.link_told_up = true;
         self.count(Subject::Fault, "start");
         self.note(Some(id), || What::Started);
         if leftovers {
             self.count(Subject::Seen, "leftovers removed");
             self.note(Some(id), || What::Addresses(false));
         }
-        if !link_up {
-            self.tell(id, &Input::Fault(Fault::LinkDown))?;
-        }
+        self.tell_link(id)?;
         self.tell(id, &Input::SourceAddress(source))?;
         self.tell(id, &Input::Startup)
     }
@@ -87,7 +86,8 @@ impl Simulation {
         host.paused = false;
         self.count(Subject::Fault, "resume");
         self.note(Some(id), || What::Resumed);
-        self.catch_up(id)
+        self.catch_up(id)?;
+        self.tell_link(id)
     }
 
     /// Asks a router to leave the election.
@@ -116,7 +116,7 @@ impl Simulation {
             self.count(Subject::Fault, "link down");
             self.note(Some(id), || What::Remark("loses its link".to_owned()));
         }
-        self.tell_running(id, "fault told", &Input::Fault(Fault::LinkDown))
+        self.tell_link(id)
     }
 
     /// The link of a router is up again.
@@ -126,9 +126,10 @@ impl Simulation {
     pub fn set_link_up(&mut self, id: RouterId) -> Result<(), Violation> {
         if let Some(host) = self.host_mut(id).filter(|host| !host.link_up) {
             host.link_up = true;
+            self.count(Subject::Fault, "link up");
             self.note(Some(id), || What::Remark("has its link again".to_owned()));
         }
-        self.tell_running(id, "fault cleared", &Input::FaultCleared(Fault::LinkDown))
+        self.tell_link(id)
     }
 
     /// Changes the effective priority of a router, as tracking does.
@@ -190,6 +191,16 @@ impl Simulation {
         };
         self.count(Subject::Fault, "forgery");
         self.queue.push(self.now, Event::Arrives { to, packet });
+    }
+
+    /// Tells a running process of its link what it does not know yet.
+    fn tell_link(&mut self, id: RouterId) -> Result<(), Violation> {
+        let Some(host) = self.host_mut(id).filter(|host| host.runs()) else { return Ok(()) };
+        match (core::mem::replace(&mut host.link_told_up, host.link_up), host.link_up) {
+            (true, false) => self.tell(id, &Input::Fault(Fault::LinkDown)),
+            (false, true) => self.tell(id, &Input::FaultCleared(Fault::LinkDown)),
+            (true, true) | (false, false) => Ok(()),
+        }
     }
 
     pub(crate) fn tell_running(

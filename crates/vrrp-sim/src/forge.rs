@@ -100,6 +100,7 @@ pub(crate) fn forge(genuine: &Packet, forgery: Forgery) -> Option<Packet> {
                 *forged.message.get_mut(4)? = 0;
             }
         }
+        // Over IPv6 the header is not ours to see: `get_mut` finds none.
         Forgery::Protocol => *forged.header.get_mut(ipv4::PROTOCOL)? = 17,
         Forgery::Destination => forged.set_destination()?,
         Forgery::AuthenticationType if version_2 => *forged.message.get_mut(4)? = 3,

@@ -43,6 +43,8 @@ pub struct Conditions {
     pub wake_latency: Duration,
     /// How likely a packet is followed by a wake-up for nothing.
     pub spurious_wakes: Chance,
+    /// How many datagrams wait for a process that stands still; a kernel keeps the oldest.
+    pub receive_queue: usize,
 }
 
 impl Default for Conditions {
@@ -55,6 +57,7 @@ impl Default for Conditions {
             send_fails: Chance::NEVER,
             wake_latency: Duration::ZERO,
             spurious_wakes: Chance::NEVER,
+            receive_queue: 256,
         }
     }
 }
@@ -82,9 +85,6 @@ impl Packet {
     }
 }
 
-/// How many datagrams a receive queue holds. A kernel keeps the oldest.
-pub(crate) const RECEIVE_QUEUE: usize = 256;
-
 /// How many queued datagrams are read before due timers are served.
 pub(crate) const BATCH: usize = 64;
 
@@ -103,6 +103,8 @@ pub(crate) struct Host {
     pub(crate) incarnation: u32,
     pub(crate) paused: bool,
     pub(crate) link_up: bool,
+    /// Whether the process knows its link to be up.
+    pub(crate) link_told_up: bool,
     pub(crate) receive_queue: VecDeque<Packet>,
     pub(crate) overflowed: bool,
     /// The work on the addresses that was asked for last and is not finished.
@@ -138,7 +140,7 @@ impl Host {
 
     /// Queues a datagram for a process that does not read.
     pub(crate) fn enqueue(&mut self, packet: Packet) {
-        if self.receive_queue.len() < RECEIVE_QUEUE {
+        if self.receive_queue.len() < self.conditions.receive_queue {
             self.receive_queue.push_back(packet);
         } else {
             self.overflowed = true;

@@ -188,10 +188,15 @@ impl Checker {
             && let Some(heard) = heard(packet)
             && !heard.priority.is_release()
         {
-            self.learned = match config.version {
+            let heard_interval = match config.version {
                 Version::V2 => config.advertisement_interval,
                 Version::V3 => heard.interval.as_duration().max(config.advertisement_interval),
             };
+            // A Master that is about to be replaced teaches nothing (RFC 9568 §6.4.2), unless we
+            // have reason to let it be.
+            let may_be_ignored = heard.priority < after.priority;
+            let least = if may_be_ignored { self.learned } else { Duration::ZERO };
+            self.learned = heard_interval.max(least);
         }
     }
 
@@ -431,3 +436,6 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
         && !reserved;
     if right { Ok(()) } else { broken(format!("{advertisement:?}")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,12 @@ impl Network {
         own.map(|link| link.longest()).fold(self.default.longest(), Duration::max)
     }
 
+    /// Whether no packet can overtake another.
+    pub(crate) fn in_order(&self) -> bool {
+        let own = self.ways.iter().flatten().filter_map(|way| way.own);
+        own.chain([self.default]).all(|link| link.jitter.is_zero())
+    }
+
     pub(crate) fn fate(&self, rng: &mut Rng, from: RouterId, to: RouterId) -> Fate {
         let Some(way) = self.way(from, to).filter(|way| !way.cut) else {
             return Fate::Cut;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use vrrp_fsm::{Instant, State, VirtualRouter};
+use vrrp_proto::Version;
 
 use crate::{
     Chance, Invariant, RouterId, Simulation, Subject, Violation,
@@ -121,8 +122,11 @@ impl Simulation {
         let interval = master.and_then(|id| self.host(id)).map(interval);
         let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
         self.shut_down(from)?;
+        // Where packets overtake each other, the release may be followed by an older advertisement.
+        let in_order = self.network.in_order();
         let bound = self.backups_wait(|host, machine| {
-            skew_time(&host.config, machine.priority(), learned(host, interval))
+            let wait = if in_order { skew_time } else { down_interval };
+            wait(&host.config, machine.priority(), learned(host, interval))
         });
         self.take_over(from, bound, "takeover after a release")
     }
@@ -162,10 +166,8 @@ impl Simulation {
                 host.conditions.send_fails = Chance::NEVER;
                 host.conditions.spurious_wakes = Chance::NEVER;
             }
+            self.set_link_up(id)?;
             self.resume(id)?;
-            if self.host(id).is_some_and(|host| !host.link_up) {
-                self.set_link_up(id)?;
-            }
         }
         Ok(())
     }
@@ -286,7 +288,7 @@ impl Simulation {
         masters.sort_unstable_by_key(|(priority, source, _)| (*priority, *source));
         let slack = self.slack();
         match masters.as_slice() {
-            [(.., loser), (.., winner)] if winner.config.immediate_answer => {
+            [(.., loser), (.., winner)] if answers(winner) => {
                 let answered = interval(loser) + ANSWER_INTERVAL + slack;
                 interval(winner).min(answered) + slack
             }
@@ -307,6 +309,12 @@ impl Simulation {
 /// Clocks of the simulation are off by at most 50 ppm either way; this covers a minute.
 const DRIFT_ALLOWANCE: Duration = Duration::from_millis(6);
 
+/// Whether a Master answers a losing advertisement at once; an owner of version 2 does not hear any.
+fn answers(host: &Host) -> bool {
+    let deaf = host.config.version == Version::V2 && host.config.priority.is_owner();
+    host.config.immediate_answer && !deaf
+}
+
 fn interval(host: &Host) -> Duration {
     host.config.advertisement_interval
 }
@@ -314,7 +322,7 @@ fn interval(host: &Host) -> Duration {
 /// The interval a Backup goes by when the Master's is `interval`.
 fn learned(host: &Host, interval: Duration) -> Duration {
     match host.config.version {
-        vrrp_proto::Version::V2 => host.config.advertisement_interval,
-        vrrp_proto::Version::V3 => interval,
+        Version::V2 => host.config.advertisement_interval,
+        Version::V3 => interval,
     }
 }

@@ -100,6 +100,7 @@ impl Simulation {
             incarnation: 0,
             paused: false,
             link_up: true,
+            link_told_up: true,
             receive_queue: std::collections::VecDeque::new(),
             overflowed: false,
             effect: None,
@@ -208,6 +209,13 @@ impl Simulation {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// How many routers there are times how long they were watched: what a campaign is measured by.
+    #[must_use]
+    pub fn router_time(&self) -> Duration {
+        let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        self.now.saturating_duration_since(Instant::ZERO) * count
     }
 
     /// All routers, in the order they were added.

@@ -4,10 +4,10 @@
 use core::{net::IpAddr, time::Duration};
 
 use vrrp_sim::{
-    Chance, Conditions, Link, RouterId, Simulation, Subject, Violation,
+    Chance, Conditions, Invariant, Link, RouterId, Simulation, Subject, Violation,
     vrrp_fsm::{
-        Config, State,
-        vrrp_proto::{AddressFamily, Priority, Vrid},
+        ChecksumPolicy, Config, State,
+        vrrp_proto::{AddressFamily, ChecksumForm, Priority, Vrid},
     },
 };
 
@@ -158,5 +158,54 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() -> Result<(), Viol
     };
     assert_eq!(run(9)?, run(9)?);
     assert_ne!(run(9)?, run(10)?);
+    Ok(())
+}
+
+/// The bounds are checked in earnest: where they cannot hold, that is noticed.
+#[test]
+fn routers_that_do_not_understand_each_other_never_agree() {
+    let mut sim = Simulation::new(11);
+    for (last, form) in [(2, ChecksumForm::PseudoHeader), (3, ChecksumForm::MessageOnly)] {
+        let config = config(100).checksum(ChecksumPolicy::Strict(form));
+        sim.add_router("strict", config, IpAddr::from([192, 0, 2, last])).unwrap();
+    }
+    sim.start_all().unwrap();
+    assert_eq!(sim.settle().unwrap_err().invariant, Invariant::OneMaster);
+}
+
+#[test]
+fn packets_later_than_the_master_down_interval_are_instability() {
+    let settle = |seed| {
+        let (mut sim, ..) = pair(seed);
+        sim.set_links(Link { jitter: 20 * SECOND, ..Link::default() });
+        sim.start_all().unwrap();
+        sim.settle().err().map(|violation| violation.invariant)
+    };
+    let found: Vec<_> = (0..20).filter_map(settle).collect();
+    assert!(found.contains(&Invariant::Stability), "{found:?}");
+}
+
+#[test]
+fn a_paused_backup_takes_nothing_over() -> Result<(), Violation> {
+    let (mut sim, _, right) = pair(13);
+    sim.start_all()?;
+    sim.settle()?;
+    sim.pause(right);
+    assert_eq!(sim.fail_over().unwrap_err().invariant, Invariant::Takeover);
+    Ok(())
+}
+
+#[test]
+fn an_overflowing_receive_queue_makes_a_backup_wait() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(14);
+    sim.set_conditions(right, Conditions { receive_queue: 1, ..Conditions::default() });
+    sim.start_all()?;
+    sim.settle()?;
+    sim.pause(right);
+    sim.run_for(Duration::from_millis(3_500))?;
+    sim.resume(right)?;
+    sim.run_for(10 * SECOND)?;
+    assert_eq!(sim.tally().count(Subject::Fault, "receive queue overflow"), 1);
+    assert!(sim.masters().eq([left]));
     Ok(())
 }

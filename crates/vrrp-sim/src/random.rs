@@ -1,0 +1,231 @@
+//! Scenarios by chance, with everything in them that has a bound.
+
+use core::{net::IpAddr, time::Duration};
+
+use fastrand::Rng;
+use vrrp_fsm::{
+    AddressesLostPolicy, ChecksumPolicy, Config, PathConfig, ReleasePolicy, SendFailurePolicy,
+};
+use vrrp_proto::{AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid};
+
+use crate::{
+    Act, Chance, Conditions, End, Forgery, Link, Participant, Round, RouterId, Scenario,
+    chance::up_to,
+};
+
+impl Scenario {
+    /// The scenario of this seed: two to five routers that can agree with each other (one version, one
+    /// authentication, one address list), good and bad networks, every kind of fault.
+    #[must_use]
+    pub fn random(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let group = Group::random(&mut rng);
+        let routers: Vec<Participant> =
+            (0..group.size).map(|index| group.participant(&mut rng, index)).collect();
+        let interval = group.interval;
+        // A Backup stands two missing advertisements: jitter and late timers together stay below one.
+        let link = Link {
+            delay: up_to(&mut rng, interval / 8),
+            jitter: if rng.bool() { Duration::ZERO } else { up_to(&mut rng, interval / 4) },
+            ..Link::default()
+        };
+        let rounds = (0..rng.usize(1..=4)).map(|_| group.round(&mut rng, link)).collect();
+        Self { seed, routers, link, rounds }
+    }
+}
+
+/// What the routers of one scenario have in common.
+struct Group {
+    size: usize,
+    version: Version,
+    family: AddressFamily,
+    authentication: Authentication,
+    checksum: ChecksumPolicy,
+    unicast: bool,
+    /// The shortest interval of any.
+    interval: Duration,
+    /// Whether everybody has that one.
+    same_interval: bool,
+    addresses: Vec<IpAddr>,
+}
+
+impl Group {
+    fn random(rng: &mut Rng) -> Self {
+        let version = if one_in(rng, 5) { Version::V2 } else { Version::V3 };
+        let family = match version {
+            Version::V3 if one_in(rng, 3) => AddressFamily::Ipv6,
+            Version::V2 | Version::V3 => AddressFamily::Ipv4,
+        };
+        let authentication = match version {
+            Version::V2 if rng.bool() => {
+                Authentication::SimplePassword(Password::truncated(b"secret"))
+            }
+            Version::V2 | Version::V3 => Authentication::None,
+        };
+        let form = if rng.bool() { ChecksumForm::PseudoHeader } else { ChecksumForm::MessageOnly };
+        let checksum = if one_in(rng, 4) {
+            ChecksumPolicy::Strict(form)
+        } else {
+            ChecksumPolicy::AcceptEither { send: form }
+        };
+        let interval = match version {
+            Version::V2 => Duration::from_secs(rng.u64(1..=3)),
+            Version::V3 => {
+                Duration::from_millis(*pick(rng, &[10, 20, 50, 100, 1_000, 1_000, 5_000]))
+            }
+        };
+        let addresses = (0..rng.u8(1..=3)).map(|index| virtual_address(family, index)).collect();
+        Self {
+            size: rng.usize(2..=5),
+            version,
+            family,
+            authentication,
+            checksum,
+            unicast: one_in(rng, 4),
+            interval,
+            same_interval: version == Version::V2 || !one_in(rng, 3),
+            addresses,
+        }
+    }
+
+    fn participant(&self, rng: &mut Rng, index: usize) -> Participant {
+        let source = self.source(index);
+        // Two owners of version 2 would never hear each other.
+        let owner = if self.version == Version::V2 { index == 0 } else { true };
+        let priority = if owner && one_in(rng, 8) {
+            Priority::OWNER
+        } else {
+            let any = rng.u8(1..=254);
+            Priority::new(*pick(rng, &[1, 50, 100, 100, 150, 200, 254, any]))
+        };
+        let interval =
+            if self.same_interval { self.interval } else { self.interval * rng.u32(1..=4) };
+        let path = if self.unicast {
+            let others = (0..self.size).filter(|other| *other != index);
+            PathConfig::unicast(others.map(|other| self.source(other)).collect())
+        } else {
+            PathConfig::multicast()
+        };
+        let config = Config::new(VRID, self.family)
+            .version(self.version)
+            .priority(priority)
+            .advertisement_interval(interval)
+            .missed_advertisements(*pick(rng, &[3, 3, 3, 2, 4, 5]))
+            .preempt_mode(!one_in(rng, 5))
+            .virtual_addresses(self.addresses.clone())
+            .authentication(self.authentication)
+            .checksum(self.checksum)
+            .immediate_answer(!one_in(rng, 6))
+            .late_wake_rule(!one_in(rng, 8))
+            .release_from(if one_in(rng, 5) {
+                ReleasePolicy::Anyone
+            } else {
+                ReleasePolicy::default()
+            })
+            .send_failure(if one_in(rng, 5) {
+                SendFailurePolicy::Keep
+            } else {
+                SendFailurePolicy::default()
+            })
+            .addresses_lost(if rng.bool() {
+                AddressesLostPolicy::StepDown
+            } else {
+                AddressesLostPolicy::default()
+            })
+            .paths(vec![path]);
+        let conditions = Conditions {
+            install: up_to(rng, Duration::from_millis(300)),
+            remove: up_to(rng, Duration::from_millis(300)),
+            wake_latency: if rng.bool() { Duration::ZERO } else { up_to(rng, self.interval / 8) },
+            ..Conditions::default()
+        };
+        Participant { config, source, conditions }
+    }
+
+    fn round(&self, rng: &mut Rng, link: Link) -> Round {
+        let acts = (0..rng.usize(0..=12)).map(|_| self.act(rng, link)).collect();
+        let end = *pick(rng, &[End::Settle, End::FailOver, End::HandOver]);
+        Round { acts, end }
+    }
+
+    fn act(&self, rng: &mut Rng, link: Link) -> (Duration, Act) {
+        let id = RouterId::from_index(rng.usize(0..self.size));
+        let other = RouterId::from_index(rng.usize(0..self.size));
+        let act = match rng.u8(0..22) {
+            0 => Act::Start(id),
+            1 => Act::Crash(id),
+            2 => Act::Kill(id),
+            3 | 4 => Act::Pause(id),
+            5 | 6 => Act::Resume(id),
+            7 => Act::ShutDown(id),
+            8 => Act::StartUp(id),
+            9 => Act::LinkDown(id),
+            10 => Act::LinkUp(id),
+            11 => Act::SetPriority(id, Priority::new(rng.u8(1..=254))),
+            12 => Act::StealAddresses(id),
+            13 | 14 => Act::SendForgery(id, *pick(rng, &Forgery::ALL)),
+            15 => Act::Partition(rng.usize(1..=self.size)),
+            16 => Act::Cut(id, other),
+            17 => Act::Heal,
+            18 | 19 => Act::SetLinks(Link {
+                loss: Chance::percent(*pick(rng, &[0, 1, 10, 30, 60])),
+                duplication: Chance::percent(*pick(rng, &[0, 5, 50])),
+                jitter: if one_in(rng, 4) { self.interval * 3 } else { link.jitter },
+                ..link
+            }),
+            20 => Act::SetEcho(Chance::percent(*pick(rng, &[0, 50, 100]))),
+            _ => Act::SetConditions(id, self.bad_conditions(rng)),
+        };
+        // Sometimes at once, often about when timers expire, sometimes much later.
+        let after = match rng.u8(0..4) {
+            0 => up_to(rng, self.interval),
+            1 | 2 => up_to(rng, self.interval * 5),
+            _ => up_to(rng, self.interval * 40),
+        };
+        (after, act)
+    }
+
+    fn bad_conditions(&self, rng: &mut Rng) -> Conditions {
+        let mut chance = || Chance::percent(*pick(rng, &[0, 0, 30, 100]));
+        let (install_fails, remove_fails, send_fails) = (chance(), chance(), chance());
+        Conditions {
+            install: up_to(rng, self.interval * 4),
+            remove: up_to(rng, self.interval * 4),
+            install_fails,
+            remove_fails,
+            send_fails,
+            wake_latency: up_to(rng, self.interval / 8),
+            spurious_wakes: Chance::percent(20),
+            receive_queue: *pick(rng, &[256, 2]),
+        }
+    }
+
+    fn source(&self, index: usize) -> IpAddr {
+        let last = u8::try_from(index).unwrap_or(u8::MAX - 10) + 10;
+        match self.family {
+            AddressFamily::Ipv4 => IpAddr::from([192, 0, 2, last]),
+            AddressFamily::Ipv6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, u16::from(last)]),
+        }
+    }
+}
+
+const VRID: Vrid = match Vrid::new(51) {
+    Ok(vrid) => vrid,
+    Err(_) => unreachable!(),
+};
+
+fn virtual_address(family: AddressFamily, index: u8) -> IpAddr {
+    match family {
+        AddressFamily::Ipv4 => IpAddr::from([192, 0, 2, 100 + index]),
+        AddressFamily::Ipv6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 1, u16::from(index)]),
+    }
+}
+
+fn one_in(rng: &mut Rng, number: u32) -> bool {
+    rng.u32(0..number) == 0
+}
+
+fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+    let index = rng.usize(0..from.len());
+    from.get(index).unwrap_or_else(|| unreachable!("the index is below the length"))
+}
