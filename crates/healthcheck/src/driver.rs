@@ -85,6 +85,8 @@ pub struct Driver {
     checks: HashMap<CheckId, Entry>,
     /// Checks with something to tell, each at most once: an unread event is brought up to date, not repeated.
     queue: VecDeque<CheckId>,
+    /// Due checks that wait for one of the running ones to end, since when.
+    waiting: VecDeque<(Instant, CheckId)>,
     running: usize,
     max_running: usize,
     seed: u64,
@@ -106,6 +108,7 @@ impl Driver {
             timers: Timers::new(),
             checks: HashMap::new(),
             queue: VecDeque::new(),
+            waiting: VecDeque::new(),
             running: 0,
             max_running: usize::MAX,
             seed,
@@ -113,11 +116,11 @@ impl Driver {
         })
     }
 
-    /// Limits how many runs, and so descriptors, are under way at once. Runs beyond it are deferred ([`Local::Busy`]).
-    /// Without a limit the process's own (`RLIMIT_NOFILE`) is met at some point, which defers runs as well but leaves the rest of
-    /// the process without descriptors.
+    /// Limits how many runs, and so descriptors, are under way at once (1 at least); due checks beyond it wait for their turn.
+    /// Without a limit the process's own (`RLIMIT_NOFILE`) is met at some point, which defers runs and leaves the rest of the
+    /// process without descriptors.
     pub fn set_max_running(&mut self, max_running: usize) {
-        self.max_running = max_running;
+        self.max_running = max_running.max(1);
     }
 
     /// Adds a check, or replaces the one with this number; its schedule starts `now`.
@@ -150,6 +153,9 @@ impl Driver {
         };
         if entry.queued {
             self.queue.retain(|&queued| queued != id);
+        }
+        if entry.run.is_none() {
+            self.waiting.retain(|&(_, waiting)| waiting != id);
         }
         if let Some(run) = entry.run {
             self.running = self.running.saturating_sub(1);
@@ -187,7 +193,9 @@ impl Driver {
     /// When [`Driver::process`] must be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        let waiting =
+            self.waiting.front().filter(|_| self.running < self.max_running).map(|&(due, _)| due);
+        [self.timers.next_deadline(), waiting].into_iter().flatten().min()
     }
 
     /// Takes in what happened on the connections, then what is due. What arrived counts before the timeout of the same check:
@@ -207,15 +215,18 @@ impl Driver {
                 break;
             }
         }
-        while let Some((id, _)) = self.timers.pop_due(now) {
-            match self.checks.get_mut(&id).map(|entry| entry.run.as_mut()) {
-                Some(Some(run)) => {
-                    run.machine.handle_timeout(now.saturating_duration_since(run.started));
-                    self.settle(now, id);
-                }
-                Some(None) => self.start(now, id),
-                None => {}
+        while let Some((id, due)) = self.timers.pop_due(now) {
+            if let Some(run) = self.checks.get_mut(&id).and_then(|entry| entry.run.as_mut()) {
+                run.machine.handle_timeout(now.saturating_duration_since(run.started));
+                self.settle(now, id);
+            } else {
+                self.waiting.push_back((due, id));
             }
+        }
+        while self.running < self.max_running
+            && let Some((_, id)) = self.waiting.pop_front()
+        {
+            self.start(now, id);
         }
         Ok(())
     }
@@ -238,10 +249,6 @@ impl Driver {
         let Some(entry) = self.checks.get_mut(&id) else {
             return;
         };
-        if self.running >= self.max_running {
-            self.defer(now, id, Local::Busy);
-            return;
-        }
         let opened = Connection::open(entry.check.target(), entry.check.parts().0);
         let connection = match opened {
             Ok(connection) => connection,

@@ -93,7 +93,4 @@ pub enum Local {
         /// The error number.
         errno: i32,
     },
-    /// As many runs are under way as the driver may have at once.
-    #[error("too many checks are running at once")]
-    Busy,
 }

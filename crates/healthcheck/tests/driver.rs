@@ -191,7 +191,7 @@ fn a_connection_to_itself_is_not_a_server() {
 }
 
 #[test]
-fn runs_beyond_the_limit_wait() {
+fn runs_beyond_the_limit_wait_for_their_turn() {
     let mut bench = Bench::new();
     let (_listener, address) = listen();
     bench.driver.set_max_running(2);
@@ -200,15 +200,31 @@ fn runs_beyond_the_limit_wait() {
     }
     bench.driver.process(bench.now).unwrap();
     assert_eq!(bench.driver.running(), 2);
-    assert_eq!(bench.settle().len(), 2);
-    let busy = |bench: &Bench, id| {
-        bench.driver.status(CheckId(id)).unwrap().last_deferral == Some(Local::Busy)
-    };
-    assert_eq!((0..5).filter(|&id| busy(&bench, id)).count(), 3);
-    bench.now += Duration::from_secs(1);
-    assert_eq!(bench.settle().len(), 2);
-    bench.now += Duration::from_secs(1);
-    assert_eq!(bench.settle().len(), 1);
+    assert_eq!(
+        bench.settle().len(),
+        5,
+        "a run that ends makes room for one that waits, at the same moment"
+    );
+    assert_eq!(bench.driver.status(CheckId(4)).unwrap().deferred, 0);
+
+    // Removing a running check makes room too.
+    bench.now += Duration::from_secs(6);
+    bench.driver.process(bench.now).unwrap();
+    let running =
+        |bench: &Bench, id| bench.driver.status(CheckId(id)).is_some_and(|status| status.running);
+    let (first, waits): (Vec<_>, Vec<_>) = (0..5).partition(|&id| running(&bench, id));
+    assert_eq!((first.len(), waits.len()), (2, 3));
+    assert!(
+        bench.driver.poll_timeout() > Some(bench.now),
+        "there is nothing to do before a run ends"
+    );
+    for id in first.into_iter().chain([waits[0]]) {
+        bench.driver.remove(CheckId(id));
+    }
+    assert_eq!(bench.driver.poll_timeout(), Some(bench.now), "there is something to do now");
+    bench.driver.process(bench.now).unwrap();
+    assert_eq!(bench.driver.running(), 2);
+    assert!(running(&bench, waits[1]) && running(&bench, waits[2]));
 }
 
 #[test]

@@ -60,7 +60,8 @@ impl DirectorBuilder {
         Self { event_capacity, ..self }
     }
 
-    /// How many checks, and so descriptors, may be under way at once; default half of the process's limit.
+    /// How many checks, and so descriptors, may be under way at once; default half of the process's limit. Others wait for
+    /// their turn.
     pub fn max_running_checks(self, max_running_checks: usize) -> Self {
         Self { max_running_checks: Some(max_running_checks), ..self }
     }

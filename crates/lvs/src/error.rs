@@ -65,7 +65,7 @@ pub enum BuildError {
     #[error(transparent)]
     Configuration(#[from] ReconfigureError),
     /// Another director of this name runs, or the run directory cannot be used.
-    #[error("no journal")]
+    #[error("the director's journal cannot be opened")]
     Journal(#[from] JournalError),
     /// IPVS cannot be used.
     #[error(transparent)]

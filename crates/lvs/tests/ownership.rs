@@ -1,17 +1,21 @@
 //! Which services are ours, and what becomes of them: over a table in memory, in virtual time.
+#![expect(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
 
 mod bench;
 
 use core::time::Duration;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use bench::{
     Bench, Recorder, builder, checked, destination, key, listen, service, unchecked, weights,
 };
 use healthcheck::Outcome;
-use ipvs::{Command, Scheduler, Service, Weight};
+use ipvs::{Command, Scheduler, Service, ServiceKey, Table, Weight};
 use lvs::{
-    BuildError, Config, EventKind, Foreign, MemoryKernel, RealServer, ReconfigureError,
-    ServiceConfig,
+    BuildError, Config, EventKind, Foreign, Kernel, KernelError, MemoryKernel, RealServer,
+    ReconfigureError, ServiceConfig,
 };
 
 #[test]
@@ -176,6 +180,55 @@ fn changes_of_others_are_no_obstacle_and_are_repaired_on_demand() {
         "{events:?}"
     );
     assert_eq!(weights(&kernel.inner.table(), 80), Some(vec![(address.port(), 1)]));
+}
+
+/// A kernel that looks into the journal whenever a service is made or removed.
+#[derive(Clone, Debug)]
+struct Witness {
+    inner: MemoryKernel,
+    directory: PathBuf,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Kernel for Witness {
+    fn read(&mut self, services: &BTreeSet<ServiceKey>) -> Result<Table, KernelError> {
+        self.inner.read(services)
+    }
+
+    fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), KernelError>> {
+        let journal = std::fs::read_dir(&self.directory).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(journal).unwrap();
+        for command in commands {
+            let listed = command.service().is_some_and(|service| {
+                let last = text.lines().rfind(|line| line.ends_with(&format!("service {service}")));
+                last.is_some_and(|line| line.starts_with('+'))
+            });
+            self.seen.lock().unwrap().push(format!("{command}: {listed}"));
+        }
+        self.inner.execute(commands)
+    }
+}
+
+#[test]
+fn the_journal_lists_a_service_from_before_it_is_made_until_after_it_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let seen = Arc::default();
+    let kernel =
+        Witness { inner: MemoryKernel::new(), directory: directory.path().to_owned(), seen };
+    let config = Config::new().service(unchecked(80, 1));
+    let director = builder(config, directory.path(), &kernel).build().unwrap();
+    assert_eq!(director.poll_timeout(), None, "without checks there is nothing to wake up for");
+    let journal = director.journal_path().to_owned();
+    director.stop().unwrap();
+    assert_eq!(
+        *kernel.seen.lock().unwrap(),
+        [
+            "add service tcp/192.0.2.1:80 (rr): true",
+            "add destination 198.51.100.1:1 (direct route, weight 1) to service tcp/192.0.2.1:80: true",
+            "remove service tcp/192.0.2.1:80: true"
+        ]
+    );
+    assert!(!journal.exists());
 }
 
 #[test]
