@@ -216,8 +216,14 @@ impl Stage {
         let text = longest.map_or_else(
             || "the client is still without service".to_owned(),
             |gap| {
+                let limit = report::milliseconds(limit);
+                if gap.is_zero() {
+                    return format!(
+                        "the client was served all the time (a gap of {limit} would do)"
+                    );
+                }
                 format!(
-                    "the client was without service for {} (at most {limit:?})",
+                    "the client was without service for {} (at most {limit})",
                     report::milliseconds(gap)
                 )
             },

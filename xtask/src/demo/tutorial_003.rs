@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::demo::play::{PATIENCE, Play, Step};
+use crate::demo::report::milliseconds;
 use crate::demo::scene::Scene;
 use crate::demo::stage::{self, Stage};
 
@@ -85,13 +86,16 @@ fn moved(
         let took = taken.saturating_sub(since);
         step.check(
             took >= earliest && took <= latest,
-            format!("director 2 takes the address after {} s", took.as_secs_f64()),
+            format!("director 2 takes the address after {}", milliseconds(took)),
         );
         stage.check_served(step, taken, "the client is served again");
     }
     stage.check_gap(step, since, latest);
     let by = stage.check_requests(step, lab::now(), 5, "the client");
-    step.check(by.as_deref() == Some("director 2"), format!("the client is answered by {by:?}"));
+    step.check(
+        by.as_deref() == Some("director 2"),
+        format!("the client is answered by {}", by.as_deref().unwrap_or("nobody")),
+    );
 }
 
 fn returns(stage: &mut Stage, step: &mut Step, scene: &Scene) {
@@ -107,7 +111,10 @@ fn back(stage: &Stage, step: &mut Step, scene: &Scene, since: Duration) {
     stage.check_holder(step, scene, Some(0));
     stage.check_gap(step, since, RETURN);
     let by = stage.check_requests(step, lab::now(), 5, "the client");
-    step.check(by.as_deref() == Some("director 1"), format!("the client is answered by {by:?}"));
+    step.check(
+        by.as_deref() == Some("director 1"),
+        format!("the client is answered by {}", by.as_deref().unwrap_or("nobody")),
+    );
 }
 
 fn pull(stage: &mut Stage, step: &mut Step, scene: &Scene) {

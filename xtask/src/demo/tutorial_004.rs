@@ -7,6 +7,7 @@ use lab::{Capture, Filter, Frame};
 
 use crate::demo::client;
 use crate::demo::play::{PATIENCE, Play, Step};
+use crate::demo::report::milliseconds;
 use crate::demo::scene::Scene;
 use crate::demo::stage::{self, Stage};
 
@@ -133,7 +134,7 @@ fn stop_first(stage: &mut Stage, step: &mut Step, scene: &Scene) {
             let took = taken.saturating_sub(since);
             step.check(
                 took >= scene.skew_time(1) && took <= TAKEOVER,
-                format!("director 2 takes the address after {} s", took.as_secs_f64()),
+                format!("director 2 takes the address after {}", milliseconds(took)),
             );
         }
         step.done(process.wait(PATIENCE), "the end of director 1");
@@ -178,7 +179,7 @@ fn nginx_stops(stage: &mut Stage, step: &mut Step, scene: &Scene) -> usize {
         let took = at.saturating_sub(since);
         step.check(
             took <= DETECTION,
-            format!("found dead in {} ms, at most {DETECTION:?}", took.as_millis()),
+            format!("found dead in {} (at most {})", milliseconds(took), milliseconds(DETECTION)),
         );
     }
     if let Some(removed) = removed {
@@ -203,12 +204,14 @@ fn nginx_returns(stage: &mut Stage, step: &mut Step, scene: &Scene, index: usize
         stage.check_table(step, scene, director, scene.servers);
     }
     // New clients come to it: of any two one after the other, one.
-    let answers: Vec<_> = [scene.clients[2], scene.clients[3]]
-        .map(|source| stage.client.run(|| client::ask(source, scene.service())))
-        .into();
+    let answers = [scene.clients[2], scene.clients[3]]
+        .map(|source| stage.client.run(|| client::ask(source, scene.service())));
     step.check(
         answers.contains(&Ok(format!("real server {}", index + 1))),
-        format!("two new clients are answered by {answers:?}"),
+        format!(
+            "two new clients are answered by {}",
+            answers.map(|by| by.unwrap_or_else(|why| why)).join(" and ")
+        ),
     );
     stage.check_requests(step, since, 5, "the client");
     stage.check_gap(step, since, Duration::from_millis(20));
