@@ -33,7 +33,8 @@ impl VirtualRouter {
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], EncodeError> {
         let known = self.paths.get(path.index()).ok_or(EncodeError::UnknownPath { path })?;
-        let source = known.source.ok_or(EncodeError::NoSourceAddress { path })?;
+        let source = known.source.or(known.former_source);
+        let source = source.ok_or(EncodeError::NoSourceAddress { path })?;
         let message = self.message(*send)?;
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -87,7 +88,7 @@ pub enum EncodeError {
         /// The path.
         path: PathId,
     },
-    /// The path has no address to send from.
+    /// The path has never had an address to send from.
     #[error("path {} has no source address", path.get())]
     NoSourceAddress {
         /// The path.

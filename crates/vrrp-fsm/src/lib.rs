@@ -92,7 +92,7 @@
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
 //! does so in simulated time. There are no sync groups, no trackers (but
 //! [`handle_priority`](VirtualRouter::handle_priority) and [`handle_fault`](VirtualRouter::handle_fault) for them to call) and no
-//! IPsec AH.
+//! authentication header (AH).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -111,7 +111,10 @@ mod discard;
 mod effects;
 mod encode;
 mod fault;
+mod inputs;
 mod output;
+mod path;
+mod policy;
 mod reason;
 mod receive;
 mod recovery;
@@ -119,23 +122,27 @@ mod state;
 mod statistics;
 mod time;
 mod timers;
+mod validate;
 mod virtual_router;
 mod why;
 
-pub use config::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, ConfigError, HopLimitPolicy,
-    PathConfig, PathId, PathMode, ReleasePolicy, SendFailurePolicy,
-};
+pub use config::Config;
 pub use datagram::Datagram;
 pub use demux::{Demux, Key, Route};
 pub use discard::{Counter, Discard};
 pub use encode::{EncodeError, MAX_DATAGRAM_LEN};
 pub use fault::{Fault, Faults};
 pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
+pub use path::{PathConfig, PathId, PathMode};
+pub use policy::{
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, ReleasePolicy,
+    SendFailurePolicy,
+};
 pub use reason::Reason;
 pub use state::{Heard, State};
 pub use statistics::Statistics;
 pub use time::Instant;
+pub use validate::ConfigError;
 pub use virtual_router::VirtualRouter;
 pub use vrrp_proto;
 pub use why::Why;

@@ -6,7 +6,7 @@ use vrrp_proto::{Addresses, Advertisement, Header, PseudoHeader, Version};
 
 use crate::{
     AddressListPolicy, ChecksumPolicy, Datagram, Discard, Heard, HopLimitPolicy, Instant, PathMode,
-    VirtualRouter, config::is_link_local_or_ipv4, state::Phase,
+    VirtualRouter, state::Phase, validate::is_link_local_or_ipv4,
 };
 
 impl VirtualRouter {

@@ -1,0 +1,247 @@
+//! Everything that can happen to a virtual router.
+
+use core::{net::IpAddr, time::Duration};
+
+use vrrp_proto::{AddressFamily, Priority, Version};
+
+use crate::{
+    AddressesLostPolicy, Config, ConfigError, Datagram, Discard, EffectFailed, EffectId, Fault,
+    Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State, VirtualRouter, Wanted,
+    effects::AfterFailure,
+    state::{Farewell, Master, Phase},
+    virtual_router::Path,
+};
+
+impl VirtualRouter {
+    /// The Startup event of RFC 9568 §6.4.1: from now on this router is a candidate, and takes part
+    /// while it has no fault.
+    pub fn handle_startup(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.candidate = true;
+        self.try_start(now);
+    }
+
+    /// The Shutdown event of RFC 9568 §6.4.2 and §6.4.3: no longer a candidate. A Master leaves
+    /// with priority 0.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        let now = self.advance(now);
+        self.candidate = false;
+        self.stop(now, Reason::Shutdown);
+    }
+
+    /// A datagram from a socket of one of the paths.
+    ///
+    /// # Errors
+    /// [`Discard`]: it is not for this election. It has changed nothing but one counter.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), Discard> {
+        let now = self.advance(now);
+        let heard = self.receive(now, &datagram).inspect_err(|discard| {
+            self.statistics.discards.count(*discard);
+        })?;
+        match self.phase {
+            Phase::Initialize => {}
+            Phase::Backup(backup) => self.backup_received(now, backup, heard),
+            Phase::Master(master) => self.master_received(now, master, heard),
+        }
+        Ok(())
+    }
+
+    /// A deadline of [`poll_timeout`](Self::poll_timeout) may have come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if self.effects.retry_at().is_some_and(|at| now >= at) {
+            let id = self.effects.hand_out();
+            self.push(Output::SetAddresses { wanted: self.effects.wanted(), id });
+        }
+        if self.recovery.is_due(now) {
+            self.faults.remove(Fault::CannotAdvertise);
+            self.faults.remove(Fault::AddressesFailed);
+            self.try_start(now);
+        }
+        match self.phase {
+            Phase::Initialize => {}
+            Phase::Backup(backup) => self.backup_timeout(now, backup),
+            Phase::Master(master) => self.master_timeout(now, master),
+        }
+    }
+
+    /// What became of an [`Output::SetAddresses`]. The result of an older id is ignored.
+    pub fn handle_effect(&mut self, now: Instant, id: EffectId, result: Result<(), EffectFailed>) {
+        let now = self.advance(now);
+        if !self.effects.is_pending(id) {
+            return;
+        }
+        match (result, self.effects.wanted()) {
+            (Ok(()), Wanted::All) => {
+                self.effects.succeeded();
+                self.recovery.addresses_work();
+                if let Phase::Master(Master { reason, .. }) = self.phase {
+                    self.report(State::Master, reason);
+                }
+                self.effects.reinstall_if_lost_meanwhile(now);
+            }
+            (Ok(()), Wanted::None) => {
+                self.effects.succeeded();
+                self.report_stopped();
+                self.try_start(now);
+            }
+            (Err(EffectFailed), _) => {
+                self.statistics.effect_failures += 1;
+                let interval = self.config.advertisement_interval;
+                if self.effects.failed(now, interval) == AfterFailure::GiveUp {
+                    self.fail(now, Fault::AddressesFailed);
+                }
+            }
+        }
+    }
+
+    /// What became of one transmission of an [`Output::Send`]: on unicast paths `Ok` if any peer was sent to.
+    pub fn handle_send(&mut self, now: Instant, path: PathId, result: Result<(), SendFailed>) {
+        let now = self.advance(now);
+        let Some(path) = self.paths.get_mut(path.index()) else { return };
+        path.failing = result.is_err();
+        match result {
+            Ok(()) => path.sent_at = now,
+            Err(SendFailed) => self.statistics.send_failures += 1,
+        }
+        if let Phase::Master(master) = self.phase {
+            self.master_sent(now, master, result.is_ok());
+        }
+    }
+
+    /// Something stands against taking part: acts as the Shutdown event until it is cleared.
+    pub fn handle_fault(&mut self, now: Instant, fault: Fault) {
+        let now = self.advance(now);
+        if self.faults.insert(fault) {
+            self.stop(now, Reason::Fault(fault));
+        }
+    }
+
+    /// A fault is gone. The last one to go acts as the Startup event.
+    ///
+    /// [`Fault::NoSourceAddress`] stays while no path has an address.
+    pub fn handle_fault_cleared(&mut self, now: Instant, fault: Fault) {
+        let now = self.advance(now);
+        let cannot_clear = fault == Fault::NoSourceAddress && !self.has_source_address();
+        if !cannot_clear && self.faults.remove(fault) {
+            self.recovery.cleared(fault);
+            self.try_start(now);
+        }
+    }
+
+    /// The address a path sends from: the primary IPv4 address of its interface, or the link-local
+    /// IPv6 one (RFC 9568 §5.1.1.1, §5.1.2.1). `None`, or one of the other family: there is none.
+    ///
+    /// A Master that loses its last one leaves with priority 0 under that address.
+    pub fn handle_source_address(&mut self, now: Instant, path: PathId, source: Option<IpAddr>) {
+        let now = self.advance(now);
+        let family = self.config.family;
+        let Some(path) = self.paths.get_mut(path.index()) else { return };
+        path.former_source = path.source.or(path.former_source);
+        path.source = source.filter(|source| AddressFamily::of(source) == family);
+        if self.has_source_address() {
+            self.handle_fault_cleared(now, Fault::NoSourceAddress);
+        } else {
+            self.handle_fault(now, Fault::NoSourceAddress);
+        }
+    }
+
+    /// The effective priority from now on, as tracking makes it: 1–254, others are taken for the
+    /// nearest of these. The owner of the addresses always has 255 (RFC 9568 §6.1).
+    pub fn handle_priority(&mut self, now: Instant, priority: Priority) {
+        let now = self.advance(now);
+        if !self.config.priority.is_owner() {
+            self.change_priority(now, Priority::new(priority.get().clamp(1, 254)));
+        }
+    }
+
+    /// A new configuration, without leaving the election. The effective priority becomes the configured one.
+    ///
+    /// A Master advertises at once, and wishes for the new addresses if they differ.
+    ///
+    /// # Errors
+    /// [`ConfigError::IdentityChanged`] for another VRID, family or version, which is another
+    /// virtual router, and what [`new`](Self::new) refuses. Nothing has changed then.
+    pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
+        let interval = config.validate()?;
+        let identity = |config: &Config| (config.vrid, config.family, config.version);
+        if identity(&config) != identity(&self.config) {
+            return Err(ConfigError::IdentityChanged);
+        }
+        let now = self.advance(now);
+        let before = self.down_interval_of_phase();
+        let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
+        self.paths.resize(config.paths.len(), Path::NEW);
+        self.priority = config.priority;
+        self.interval = interval;
+        self.config = config;
+        match &mut self.phase {
+            Phase::Initialize => {}
+            Phase::Backup(backup) => {
+                if backup.master.is_none() || self.config.version == Version::V2 {
+                    backup.master_adver_interval = self.config.advertisement_interval;
+                }
+                let backup = *backup;
+                self.backup_retimed(now, backup, before);
+            }
+            Phase::Master(master) => {
+                let keep = self.config.send_failure == SendFailurePolicy::Keep;
+                let released = keep && core::mem::take(&mut master.awaits_send);
+                let awaits_send = master.awaits_send;
+                self.advertise_now(now);
+                if released || (addresses_changed && !awaits_send) {
+                    self.set_addresses(now, Wanted::All);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel dropped received datagrams (`SO_RXQ_OVFL`). It keeps the oldest, so the Master's
+    /// latest advertisements are among the lost: a Backup waits for the next ones.
+    pub fn handle_overflow(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if let Phase::Backup(backup) = self.phase {
+            self.backup_overflow(now, backup);
+        }
+    }
+
+    /// Someone else deleted virtual addresses. What a Master does is [`Config::addresses_lost`].
+    pub fn handle_addresses_lost(&mut self, now: Instant) {
+        let now = self.advance(now);
+        let Phase::Master(Master { awaits_send: false, .. }) = self.phase else { return };
+        self.statistics.addresses_lost += 1;
+        match self.config.addresses_lost {
+            AddressesLostPolicy::Reinstall => {
+                if let Some(id) = self.effects.lost(now) {
+                    self.push(Output::SetAddresses { wanted: Wanted::All, id });
+                }
+            }
+            AddressesLostPolicy::StepDown => {
+                self.step_down(now, Farewell::PriorityZero);
+                self.become_backup(now, Reason::AddressesLost, None);
+                let skew = self.skew_time(self.config.advertisement_interval);
+                if let Phase::Backup(backup) = &mut self.phase {
+                    backup.down_at = now + skew;
+                }
+            }
+        }
+    }
+}
+
+impl VirtualRouter {
+    fn change_priority(&mut self, now: Instant, priority: Priority) {
+        let before = self.down_interval_of_phase();
+        self.priority = priority;
+        if let Phase::Backup(backup) = self.phase {
+            self.backup_retimed(now, backup, before);
+        }
+    }
+
+    fn down_interval_of_phase(&self) -> Duration {
+        match self.phase {
+            Phase::Backup(backup) => self.master_down_interval(backup.master_adver_interval),
+            Phase::Initialize | Phase::Master(_) => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Which configurations make sense.
+
+use core::net::IpAddr;
+
+use vrrp_proto::{
+    AddressFamily, AdverInt, Authentication, Interval, IntervalError, MaxAdvertiseInterval,
+    Priority, Version,
+};
+
+use crate::{Config, PathConfig, PathMode};
+
+impl Config {
+    /// Checks the values against each other and returns the interval as it stands in our packets.
+    pub(crate) fn validate(&self) -> Result<Interval, ConfigError> {
+        if self.version == Version::V2 && self.family == AddressFamily::Ipv6 {
+            return Err(ConfigError::Ipv6NeedsVersion3);
+        }
+        if self.version != Version::V2 && self.authentication != Authentication::None {
+            return Err(ConfigError::AuthenticationNeedsVersion2);
+        }
+        if self.priority == Priority::RELEASE {
+            return Err(ConfigError::PriorityZero);
+        }
+        if !(1..=MAX_MISSED_ADVERTISEMENTS).contains(&self.missed_advertisements) {
+            return Err(ConfigError::MissedAdvertisements { number: self.missed_advertisements });
+        }
+        self.validate_addresses()?;
+        self.validate_paths()?;
+        self.wire_interval().map_err(ConfigError::from)
+    }
+
+    fn wire_interval(&self) -> Result<Interval, IntervalError> {
+        Ok(match self.version {
+            Version::V2 => Interval::Seconds(AdverInt::from_duration(self.advertisement_interval)?),
+            Version::V3 => Interval::Centiseconds(MaxAdvertiseInterval::from_duration(
+                self.advertisement_interval,
+            )?),
+        })
+    }
+
+    fn validate_addresses(&self) -> Result<(), ConfigError> {
+        let addresses = &self.virtual_addresses;
+        let Some(first) = addresses.first() else {
+            return Err(ConfigError::NoAddresses);
+        };
+        // RFC 9568 §5.2.5: the count is an 8-bit field.
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(ConfigError::TooManyAddresses { count: addresses.len() });
+        }
+        check_all(addresses, self.family)?;
+        if self.link_local_first && !is_link_local_or_ipv4(*first) {
+            return Err(ConfigError::FirstNotLinkLocal { address: *first });
+        }
+        Ok(())
+    }
+
+    fn validate_paths(&self) -> Result<(), ConfigError> {
+        match self.paths.as_slice() {
+            [] => Err(ConfigError::NoPath),
+            [PathConfig { mode: PathMode::Multicast }] => Ok(()),
+            [PathConfig { mode: PathMode::Unicast { peers } }] => {
+                if peers.is_empty() {
+                    return Err(ConfigError::NoPeers);
+                }
+                check_all(peers, self.family)
+            }
+            // Routers with several addresses need a name to be known by, which packets do not carry.
+            more => Err(ConfigError::SeveralPaths { count: more.len() }),
+        }
+    }
+}
+
+const MAX_ADDRESSES: usize = 255;
+const MAX_MISSED_ADVERTISEMENTS: u8 = 100;
+
+/// RFC 9568 §5.2.9: the first address of an IPv6 list is the link-local one of the virtual router.
+pub(crate) fn is_link_local_or_ipv4(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+fn check_all(addresses: &[IpAddr], family: AddressFamily) -> Result<(), ConfigError> {
+    for (index, &address) in addresses.iter().enumerate() {
+        if AddressFamily::of(&address) != family {
+            return Err(ConfigError::WrongFamily { address, family });
+        }
+        if address.is_multicast() || address.is_unspecified() {
+            return Err(ConfigError::NotAHost { address });
+        }
+        if addresses.iter().take(index).any(|earlier| *earlier == address) {
+            return Err(ConfigError::Duplicate { address });
+        }
+    }
+    Ok(())
+}
+
+/// Why a [`Config`] cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Version 2 was asked for with IPv6, which only version 3 has.
+    #[error("IPv6 needs version 3 of the protocol")]
+    Ipv6NeedsVersion3,
+    /// Version 3 was asked for with a password; RFC 9568 §9 has no authentication.
+    #[error("authentication needs version 2 of the protocol")]
+    AuthenticationNeedsVersion2,
+    /// Priority 0 was configured; on the wire it means that the Master leaves (RFC 9568 §5.2.4).
+    #[error("priority 0 is reserved for leaving: use 1 to 255")]
+    PriorityZero,
+    /// The number of advertisements that may be missed is out of range.
+    #[error("missed advertisements are 1 to 100, not {number}")]
+    MissedAdvertisements {
+        /// What was configured.
+        number: u8,
+    },
+    /// The advertisement interval cannot be expressed in the version's field.
+    #[error(transparent)]
+    Interval(#[from] IntervalError),
+    /// There is no virtual address; an advertisement without any is ignored (RFC 9568 §5.2.5).
+    #[error("a virtual router needs at least one virtual address")]
+    NoAddresses,
+    /// There are more virtual addresses than an advertisement can count (RFC 9568 §5.2.5).
+    #[error("an advertisement holds 255 addresses, not {count}")]
+    TooManyAddresses {
+        /// How many there are.
+        count: usize,
+    },
+    /// An address is of the other family.
+    #[error("{address} is not an {family} address")]
+    WrongFamily {
+        /// The address.
+        address: IpAddr,
+        /// The family of the virtual router.
+        family: AddressFamily,
+    },
+    /// An address is a multicast or the unspecified one.
+    #[error("{address} is not the address of a host")]
+    NotAHost {
+        /// The address.
+        address: IpAddr,
+    },
+    /// An address is listed twice.
+    #[error("{address} is listed twice")]
+    Duplicate {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The first IPv6 address is not a link-local one (RFC 9568 §5.2.9).
+    #[error("the first address of an IPv6 virtual router is link-local, which {address} is not")]
+    FirstNotLinkLocal {
+        /// The first address.
+        address: IpAddr,
+    },
+    /// There is no path to the other routers.
+    #[error("a virtual router needs a path to the others")]
+    NoPath,
+    /// A unicast path has no peers.
+    #[error("a unicast path needs at least one peer")]
+    NoPeers,
+    /// There are several paths, which is not supported yet.
+    #[error("one path is supported, not {count}")]
+    SeveralPaths {
+        /// How many there are.
+        count: usize,
+    },
+    /// A running virtual router cannot change its VRID, address family or version: it would be another one.
+    #[error("the VRID, address family and version of a running virtual router cannot change")]
+    IdentityChanged,
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use vrrp_proto::Vrid;
+
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv4)
+            .virtual_addresses(vec!["192.0.2.1".parse().unwrap()])
+    }
+
+    fn config_v6(addresses: &[&str]) -> Config {
+        Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv6)
+            .virtual_addresses(addresses.iter().map(|text| text.parse().unwrap()).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_rfc() {
+        let config = config();
+        let interval = config.validate().unwrap();
+        assert_eq!(interval.as_duration(), Duration::from_secs(1));
+        assert_eq!(config.priority.get(), 100);
+        assert_eq!(config.missed_advertisements, 3);
+        assert!(config.preempt_mode);
+        assert!(!config.accept_mode);
+    }
+
+    #[test]
+    fn each_mistake_has_its_error() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let many = (0..=255).map(|host| IpAddr::from([10, 0, 0, host])).collect();
+        let unicast = |peers| config().paths(vec![PathConfig::unicast(peers)]);
+        let password = Authentication::SimplePassword(vrrp_proto::Password::truncated(b"secret"));
+        for (config, expected) in [
+            (config_v6(&["fe80::1"]).version(Version::V2), ConfigError::Ipv6NeedsVersion3),
+            (config().authentication(password), ConfigError::AuthenticationNeedsVersion2),
+            (config().priority(Priority::RELEASE), ConfigError::PriorityZero),
+            (config().missed_advertisements(0), ConfigError::MissedAdvertisements { number: 0 }),
+            (config().virtual_addresses(vec![]), ConfigError::NoAddresses),
+            (config().virtual_addresses(many), ConfigError::TooManyAddresses { count: 256 }),
+            (
+                config().virtual_addresses(vec![address("fe80::1")]),
+                ConfigError::WrongFamily {
+                    address: address("fe80::1"),
+                    family: AddressFamily::Ipv4,
+                },
+            ),
+            (
+                config().virtual_addresses(vec![address("224.0.0.18")]),
+                ConfigError::NotAHost { address: address("224.0.0.18") },
+            ),
+            (
+                config().virtual_addresses(vec![address("192.0.2.1"); 2]),
+                ConfigError::Duplicate { address: address("192.0.2.1") },
+            ),
+            (
+                config_v6(&["2001:db8::1", "fe80::1"]),
+                ConfigError::FirstNotLinkLocal { address: address("2001:db8::1") },
+            ),
+            (config().paths(vec![]), ConfigError::NoPath),
+            (unicast(vec![]), ConfigError::NoPeers),
+            (
+                unicast(vec![address("::1")]),
+                ConfigError::WrongFamily { address: address("::1"), family: AddressFamily::Ipv4 },
+            ),
+            (
+                config().paths(vec![PathConfig::multicast(), PathConfig::multicast()]),
+                ConfigError::SeveralPaths { count: 2 },
+            ),
+        ] {
+            assert_eq!(config.validate(), Err(expected), "{expected}");
+        }
+    }
+
+    #[test]
+    fn an_interval_fits_the_field_of_its_version() {
+        let ok = |config: Config| config.validate().is_ok();
+        let ms = Duration::from_millis;
+        assert!(ok(config().advertisement_interval(ms(10))));
+        assert!(ok(config().advertisement_interval(ms(40_950))));
+        assert!(!ok(config().advertisement_interval(ms(40_960))));
+        assert!(!ok(config().advertisement_interval(ms(15))));
+        assert!(!ok(config().advertisement_interval(ms(0))));
+        assert!(ok(config().version(Version::V2).advertisement_interval(ms(255_000))));
+        assert!(!ok(config().version(Version::V2).advertisement_interval(ms(500))));
+    }
+
+    #[test]
+    fn a_global_first_address_is_allowed_by_option() {
+        assert!(config_v6(&["2001:db8::1"]).link_local_first(false).validate().is_ok());
+    }
+}
