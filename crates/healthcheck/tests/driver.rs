@@ -306,12 +306,15 @@ fn an_exchange_compares_the_answer() {
 fn a_large_request_is_sent_in_pieces() {
     let mut bench = Bench::new();
     let (listener, address) = listen();
-    let request: &'static [u8] = vec![b'x'; 8 << 20].leak();
-    let server = answer(listener, request, b"ok");
+    let request: &'static [u8] = vec![b'x'; 32 << 20].leak(); // more than both buffers hold
     bench.add(
         1,
         Check::new(address, Kind::Exchange { send: request.into(), expect: (*b"ok").into() }),
     );
+    bench.driver.process(bench.now).unwrap();
+    bench.wait();
+    bench.driver.process(bench.now).unwrap(); // sends until it would block: nobody reads yet
+    let server = answer(listener, request, b"ok");
     assert_eq!(told(&bench.settle()), [(1, Outcome::Up, None)]);
     server.join().unwrap();
 }

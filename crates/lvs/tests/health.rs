@@ -118,6 +118,10 @@ fn a_new_configuration_keeps_what_stays() {
         "nor checked anew"
     );
 
+    bench.director.reconfigure(bench.now, Config::new().service(unchecked(82, 1))).unwrap();
+    assert_eq!(bench.director.poll_timeout(), None, "checks that are gone do not run");
+    bench.director.reconfigure(bench.now, config(unchecked(82, 1))).unwrap();
+
     let twice = Config::new().service(unchecked(82, 1)).service(unchecked(82, 2));
     let error = bench.director.reconfigure(bench.now, twice).unwrap_err();
     assert!(matches!(error, ReconfigureError::Config(_)), "{error:?}");

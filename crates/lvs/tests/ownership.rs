@@ -17,6 +17,7 @@ use lvs::{
     BuildError, Config, EventKind, Foreign, Kernel, KernelError, MemoryKernel, RealServer,
     ReconfigureError, ServiceConfig,
 };
+use reactor::Clock;
 
 #[test]
 fn a_foreign_service_is_refused_or_adopted_and_others_are_never_touched() {
@@ -73,7 +74,8 @@ fn a_successor_adopts_what_it_wants_without_a_change_and_removes_the_rest() {
     first.leave(); // as a killed process does
     assert_eq!(kernel.inner.table().len(), 2);
     assert!(journal.exists());
-    let second = build(Config::new().service(unchecked(80, 1)).service(unchecked(82, 3))).unwrap();
+    let mut second =
+        build(Config::new().service(unchecked(80, 1)).service(unchecked(82, 3))).unwrap();
     assert_eq!(
         kernel.told(),
         [
@@ -90,7 +92,26 @@ fn a_successor_adopts_what_it_wants_without_a_change_and_removes_the_rest() {
         events,
         [EventKind::Adopted { service: key(80) }, EventKind::Removed { service: key(81) }]
     );
-    drop(second);
+    let same = Config::new().service(unchecked(80, 1)).service(unchecked(82, 3));
+    second.reconfigure(Clock::now(), same).unwrap();
+    assert_eq!(kernel.told(), [""; 0]);
+    assert_eq!(
+        second.events().try_recv().map(|event| event.kind),
+        None,
+        "what is ours is not adopted again"
+    );
+    second.leave();
+
+    // What a dead predecessor listed and somebody else has removed since is simply forgotten.
+    kernel.inner.change(&Command::DelService(key(80))).unwrap();
+    let third = build(Config::new().service(unchecked(82, 3))).unwrap();
+    assert_eq!(kernel.told(), [""; 0]);
+    assert_eq!(
+        third.events().recv_timeout(Duration::ZERO).unwrap().kind,
+        EventKind::Adopted { service: key(82) }
+    );
+    assert_eq!(third.events().try_recv().map(|event| event.kind), None);
+    drop(third);
     assert!(kernel.inner.table().is_empty(), "dropping a director removes its services");
     assert!(!journal.exists());
 }
