@@ -67,7 +67,6 @@ impl Connection {
         let prepare = || -> io::Result<()> {
             let (address, interface, mark) = source.parts();
             socket.set_linger(Some(Duration::ZERO))?;
-            socket.set_tcp_nodelay(true)?;
             if let Some(mark) = mark {
                 socket.set_mark(mark)?;
             }
