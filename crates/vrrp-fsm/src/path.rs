@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// Names one path of a virtual router: its index in [`Config::paths`].
+/// Names one path of a virtual router: its index in [`Config::paths`](crate::Config::paths).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PathId(u8);
 

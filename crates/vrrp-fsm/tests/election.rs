@@ -1,5 +1,11 @@
 //! One virtual router against packets and time: RFC 9568 §6.4, as a user of the crate sees it.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod common;
 

@@ -1,5 +1,11 @@
 //! What follows when addresses cannot be installed or removed, or advertisements not be sent.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod common;
 

@@ -1,5 +1,11 @@
 //! The receive ladder where the vectors do not reach: unicast, policies, authentication.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod common;
 

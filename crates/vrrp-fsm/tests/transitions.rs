@@ -1,6 +1,12 @@
 //! Every situation against every input. The matches have no wildcard: a new input does not compile
 //! before it is decided what it does where.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod common;
 

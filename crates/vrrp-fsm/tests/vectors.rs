@@ -1,5 +1,11 @@
 //! Packets of known meaning, through the whole receive ladder of a running virtual router.
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod common;
 
