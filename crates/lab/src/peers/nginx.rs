@@ -21,9 +21,9 @@ impl Nginx {
     pub fn start(namespace: &Namespace, answer: &str) -> io::Result<Self> {
         let files = tempfile::tempdir()?;
         let directory = files.path().display();
-        // One process and no change of user: it also runs in a user namespace that has only root.
+        // One process, one user: it also runs in a user namespace that has only root.
         let conf = format!(
-            "daemon off; master_process off; pid {directory}/nginx.pid; error_log stderr;\n\
+            "user root; daemon off; master_process off; pid {directory}/nginx.pid; error_log stderr;\n\
              events {{ worker_connections 512; }}\n\
              http {{\n\
              access_log off; keepalive_timeout 0; default_type text/plain;\n\
