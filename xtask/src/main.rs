@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod host;
+mod package;
 mod packages;
 mod test;
 mod uml;
@@ -24,6 +25,7 @@ enum Task {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Package(package::Arguments),
     Uml(uml::Arguments),
 }
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Package(arguments) => package::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
     };
     result.unwrap_or_else(|message| {
