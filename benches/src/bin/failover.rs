@@ -133,16 +133,14 @@ fn measure(runs: usize) -> Result<bool> {
                 .find(|(at, by, _)| (*at, *by) == (end, who))
                 .map(|(.., all)| all.as_slice())
         };
-        let rows: [(&str, fn(&Late) -> f64); 3] = [
-            ("advertisement of the other", |late| late.advertisement),
-            ("virtual address in its kernel", |late| late.address),
-            ("gratuitous ARP on the wire", |late| late.announcement),
-        ];
-        for (name, pick) in rows {
+        let row = |name: &str, pick: fn(&Late) -> f64| {
             let [ours, theirs] = [Implementation::Ours, Implementation::Keepalived]
-                .map(|who| of(who).unwrap_or_default());
-            println!("  {name:<38}{:>26}{:>26}", show(ours, pick), show(theirs, pick));
-        }
+                .map(|who| show(of(who).unwrap_or_default(), pick));
+            println!("  {name:<38}{ours:>26}{theirs:>26}");
+        };
+        row("advertisement of the other", |late| late.advertisement);
+        row("virtual address in its kernel", |late| late.address);
+        row("gratuitous ARP on the wire", |late| late.announcement);
         let median =
             quantile(of(Implementation::Ours).unwrap_or_default(), |late| late.address, 0.5);
         good &= median.is_some_and(|median| median <= TARGET.as_secs_f64());

@@ -15,6 +15,7 @@ mod crowd;
 mod election;
 mod errors;
 mod faults;
+mod interop;
 mod restart;
 mod support;
 mod transport;

@@ -39,9 +39,7 @@ impl Pair {
     /// A capture of what comes in at the switch's ports.
     pub(crate) fn capture(&self) -> Wire {
         let switch = self.switch.namespace();
-        let capture = Capture::open_all(switch, Filter::Failover).unwrap();
-        // A frame is seen on its port and, if it is for all, on the bridge itself once more.
-        Wire { capture, bridge: switch.link_index("br0").unwrap() }
+        Wire::new(Capture::open_all(switch, Filter::Failover).unwrap(), switch)
     }
 
     pub(crate) fn builder(&self) -> RouterBuilder {
@@ -64,6 +62,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// A frame is seen on its port and, if it is for all, on the bridge itself once more.
+    pub(crate) fn new(capture: Capture, switch: &Namespace) -> Self {
+        Self { capture, bridge: switch.link_index("br0").unwrap() }
+    }
+
     /// The first frame for which `wanted` gives something, within [`PATIENCE`].
     pub(crate) fn find<T>(&self, wanted: impl Fn(&Frame) -> Option<T>) -> Option<T> {
         let came_in = |frame: &Frame| !frame.outgoing && frame.link != self.bridge;
