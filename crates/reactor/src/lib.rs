@@ -35,7 +35,7 @@
 //! # }
 //! ```
 //!
-//! Linux 5.11 or newer (`epoll_pwait2`). Not for: many threads on one loop, file I/O, other systems.
+//! Linux 5.11 or newer (`epoll_pwait2`). Deadlines are exact: they go through a timer descriptor. Not for: many threads on one loop, file I/O, other systems.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,9 @@
 //! A router on its own thread.
 
-use core::num::NonZeroU64;
 use core::time::Duration;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use reactor::Clock;
 
 use crate::election::Election;
 use crate::error::{BuildError, ShutdownError, Stopped, UnknownVirtualRouter};
@@ -104,9 +102,6 @@ impl Drop for RunningRouter {
 
 /// The thread. Whatever ends the loop, what is held is released.
 fn run(mut router: Router) -> Result<(), ShutdownError> {
-    // A hint: without it the kernel may add 50 us to each deadline.
-    let hint = Clock::set_timer_slack(NonZeroU64::MIN);
-    debug_assert!(hint.is_ok(), "{hint:?}");
     let looped = loop {
         match router.wait_and_process() {
             Ok(()) if router.is_stopping() => break Ok(()),
