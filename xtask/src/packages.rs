@@ -3,9 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Command, Stdio};
-
-use crate::host::status;
+use std::process::{Command, Output, Stdio};
 
 /// A program and the Debian package that has it.
 pub(crate) type Program = (&'static str, &'static str);
@@ -46,10 +44,16 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<(), String> {
     println!("installing Debian packages: {}", packages.join(" "));
     let _quiet = NothingStarts::new();
     // On a fresh machine the lists are empty; a failed update (an unreachable mirror) shows in the install.
-    status(&mut apt(&["update"]))?;
-    let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
-    let done = status(install.args(&packages))?;
-    if !done.success() || !missing(programs).is_empty() {
+    let update = apt(&["update"], &[])?;
+    let install = apt(&["install", "--yes", "--no-install-recommends"], &packages)?;
+    if !install.status.success() || !missing(programs).is_empty() {
+        for output in [update, install] {
+            eprint!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
         return Err(format!("apt-get could not install {}; {by_hand}", packages.join(" ")));
     }
     // They are for the lab only: not to be started by the next boot either.
@@ -65,11 +69,11 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<(), String> {
     Ok(())
 }
 
-fn apt(arguments: &[&str]) -> Command {
+fn apt(arguments: &[&str], packages: &[&str]) -> Result<Output, String> {
     let mut apt = Command::new("apt-get");
-    apt.args(["--quiet=2", "-o", "Dpkg::Use-Pty=0"]).args(arguments);
+    apt.args(["--quiet=2", "-o", "Dpkg::Use-Pty=0"]).args(arguments).args(packages);
     apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    apt
+    apt.output().map_err(|error| format!("apt-get: {error}"))
 }
 
 /// While this lives, Debian's maintainer scripts start no service (policy-rc.d says no).

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         .into_iter()
         .partition(|test| !has_ipvs && test.kind == "test" && test.target.starts_with("ipvs_"));
     for test in &on_host {
-        run_binary(test, Command::new(&test.executable), arguments, &skips, &mut tally)?;
+        run_binary(test, Command::new(&test.executable), "", arguments, &skips, &mut tally)?;
     }
     // cargo refuses to look for documentation tests in packages without a library.
     if on_host.iter().any(|test| test.kind == "lib") {
@@ -53,12 +53,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     for test in &in_guest {
         let guest = lab::uml::Guest::new().timeout(PATIENCE).writable(&skips);
         // Without guests they run here and skip themselves, or fail where REQUIRE says so.
-        let program = if guests.is_ok() {
-            guest.command(&test.executable)
-        } else {
-            Command::new(&test.executable)
+        let (program, place) = match &guests {
+            Ok(()) => (guest.command(&test.executable), " (in user-mode Linux)"),
+            Err(_) => (Command::new(&test.executable), ""),
         };
-        run_binary(test, program, arguments, &skips, &mut tally)?;
+        run_binary(test, program, place, arguments, &skips, &mut tally)?;
     }
     tally.read_skips(&skips.join("skips"));
     drop(std::fs::remove_dir_all(&skips));
@@ -110,11 +109,12 @@ fn tempfile() -> Result<std::path::PathBuf, String> {
 fn run_binary(
     test: &Artifact,
     mut program: Command,
+    place: &str,
     arguments: &Arguments,
     skips: &Path,
     tally: &mut Tally,
 ) -> Result<(), String> {
-    let name = format!("{} {} {}", test.package, test.kind, test.target);
+    let name = format!("{} {} {}{place}", test.package, test.kind, test.target);
     println!("\n== {name}");
     program.args(&arguments.rest).current_dir(&test.folder).env("CARGO_MANIFEST_DIR", &test.folder);
     run_counted(&name, &mut program, skips, tally)

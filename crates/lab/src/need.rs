@@ -34,15 +34,17 @@ pub fn all(needs: &[&str]) -> bool {
     for need in needs {
         let Err(why) = check(need) else { continue };
         let required = std::env::var("REQUIRE").unwrap_or_default();
-        let required = |name: &str| required.split([',', ' ']).any(|listed| listed == name);
-        assert!(
-            !(required(need) || (*need == "ipvs" && required("uml"))),
-            "{need} is required (REQUIRE) and missing: {why}"
-        );
+        assert!(!is_required(need, &required), "{need} is required (REQUIRE) and missing: {why}");
         tell(need, &why);
         return false;
     }
     true
+}
+
+/// Whether the list of `REQUIRE` has the need.
+fn is_required(need: &str, list: &str) -> bool {
+    let listed = |name: &str| list.split([',', ' ']).any(|listed| listed == name);
+    listed(need) || (need == "ipvs" && listed("uml"))
 }
 
 /// Whether the machine has what `need` names; else why not, and how to get it.
@@ -144,4 +146,32 @@ fn tell(need: &str, why: &str) {
         .open(&log)
         .and_then(|mut file| file.write_all(line.as_bytes()))
         .unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn require_is_a_list_of_names() {
+        for (need, list, required) in [
+            ("netns", "", false),
+            ("netns", "netns,uml", true),
+            ("uml", "netns,uml", true),
+            ("netns", "netnsx", false),
+            ("keepalived", "netns keepalived", true),
+            // user-mode Linux always has it
+            ("ipvs", "netns,uml", true),
+            ("ipvs", "netns,keepalived", false),
+        ] {
+            assert_eq!(is_required(need, list), required, "{need} in {list:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_a_remedy() {
+        let why = program("no-such-program", "some-package").expect_err("no machine has it");
+        assert!(why.contains("apt-get install some-package"), "{why}");
+        assert_eq!(program("sh", "dash"), Ok(()));
+    }
 }

@@ -276,13 +276,10 @@ impl Stage {
                 "{} {} {} {}",
                 service.protocol, service.address, service.scheduler, service.flags
             ));
-            let mut servers: Vec<String> = service
-                .destinations
-                .iter()
-                .map(|server| format!("-> {} {} {}", server.address, server.forward, server.weight))
-                .collect();
-            servers.sort();
-            found.extend(servers);
+            let servers = service.destinations.iter();
+            found.extend(
+                servers.map(|to| format!("-> {} {} {}", to.address, to.forward, to.weight)),
+            );
         }
         let mut expected = Vec::new();
         if !servers.is_empty() {

@@ -26,7 +26,7 @@ pub struct Service {
     pub scheduler: String,
     /// What follows the scheduler, such as `persistent 5` (`/proc/net/ip_vs` has it in the kernel's ticks).
     pub flags: String,
-    /// Its real servers in the kernel's order.
+    /// Its real servers, sorted by the text of their addresses.
     pub destinations: Vec<Destination>,
 }
 
@@ -99,6 +99,9 @@ impl Table {
                     destinations: Vec::new(),
                 });
             }
+        }
+        for service in &mut services {
+            service.destinations.sort_by(|a, b| a.address.cmp(&b.address));
         }
         Self { services, text: text.to_owned() }
     }
