@@ -1,4 +1,4 @@
-//! What a test needs of the machine: asked at its start by [`need!`](crate::need), told when it is missing.
+//! What a test needs of the machine: asked at its start by [`need!`](crate::need!), told when it is missing.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
