@@ -136,7 +136,6 @@ impl RouterBuilder {
             links,
             ports,
             events: EventSink::new(self.event_capacity),
-            forwards_ipv6: false,
             buffer: Shared::buffer(),
         };
         let mut router = Router::new(

@@ -32,8 +32,6 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     pub(crate) ports: Vec<Port>,
     pub(crate) events: EventSink,
-    /// The R flag of neighbour advertisements has to be the truth (RFC 4861 §7.2.4).
-    pub(crate) forwards_ipv6: bool,
     pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
 }
 
@@ -185,6 +183,16 @@ impl Instance {
         self.machine.state() == State::Initialize
             && !self.addresses.is_working()
             && self.addresses.ours().next().is_none()
+    }
+
+    /// The interface has another MAC address now: whoever knows ours by the old one has to learn.
+    pub(crate) fn handle_mac_changed(&mut self, link: u32, shared: &mut Shared) {
+        let mut held = self.addresses.held.iter();
+        let here = held.any(|held| held.present && held.address.interface() == link);
+        if here && self.machine.reported_state() == State::Master {
+            self.schedule.handle_announce(shared.now());
+        }
+        self.work(shared);
     }
 
     pub(crate) fn campaign(
@@ -344,6 +352,7 @@ impl Instance {
     /// that was lost on the way: the repetitions are for both.
     fn announce(&mut self, shared: &mut Shared) {
         let now = shared.now();
+        let mut forwarding = None;
         for _ in 0..FRAMES_A_STEP {
             let Some(index) = self.schedule.next(now) else { return };
             let Some(address) = self.addresses.held.get(index).map(|held| &held.address) else {
@@ -355,7 +364,10 @@ impl Instance {
             drop(match address.ip() {
                 IpAddr::V4(ip) => shared.announcer.gratuitous_arp(link.index, mac, ip),
                 IpAddr::V6(ip) => {
-                    shared.announcer.unsolicited_na(link.index, mac, ip, shared.forwards_ipv6)
+                    // The R flag has to be the truth (RFC 4861 §7.2.4), which changes: read once a step.
+                    let read = || vip_netlink::forwards_ipv6(&link.name).unwrap_or(false);
+                    let router = *forwarding.get_or_insert_with(read);
+                    shared.announcer.unsolicited_na(link.index, mac, ip, router)
                 }
             });
         }

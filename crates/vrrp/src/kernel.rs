@@ -58,8 +58,16 @@ impl Router {
     fn note(&mut self, event: Event) {
         match event {
             Event::Link(link) => {
-                self.shared.links.insert(link);
+                let (index, mac) = (link.index, link.mac);
+                let before = self.shared.links.insert(link);
                 self.changes.links = true;
+                if before.is_some_and(|before| before.mac != mac) {
+                    for instance in 0..self.instances.len() {
+                        self.with(instance, |instance, shared| {
+                            instance.handle_mac_changed(index, shared);
+                        });
+                    }
+                }
             }
             Event::LinkGone { index, .. } => {
                 self.shared.links.remove(index);

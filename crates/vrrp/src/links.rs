@@ -34,8 +34,9 @@ impl Links {
         self.links.keys().next().copied()
     }
 
-    pub(crate) fn insert(&mut self, link: Link) {
-        self.links.insert(link.index, link);
+    /// Notes how a link is now; returns how it was.
+    pub(crate) fn insert(&mut self, link: Link) -> Option<Link> {
+        self.links.insert(link.index, link)
     }
 
     pub(crate) fn remove(&mut self, index: u32) {

@@ -278,6 +278,76 @@ fn thousands_of_addresses_do_not_interrupt_the_advertisements() {
     assert!(!addresses_left(&pair), "all are gone when shutdown returns");
 }
 
+#[test]
+fn a_shutdown_in_the_middle_of_an_installation_cancels_it() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let many = (0..5000_u32).map(|number| {
+        let [.., high, low] = number.to_be_bytes();
+        let address = core::net::Ipv4Addr::new(198, 18, high, low);
+        vrrp::VirtualAddress::from(core::net::IpAddr::V4(address)).advertised(false)
+    });
+    let mut monitor = lab::AddressMonitor::open(&pair.a).unwrap();
+    let a = pair.start_a(web(200).addresses(many));
+    assert!(monitor.next(PATIENCE).unwrap().expect("the first address").added);
+    a.shutdown().unwrap();
+    assert!(!addresses_left(&pair), "all are gone when shutdown returns");
+    let (mut added, mut removed) = (1, 0);
+    while let Some(event) = monitor.next(Duration::ZERO).unwrap() {
+        if event.added { added += 1 } else { removed += 1 }
+    }
+    assert!(added < 5000, "it did not go on to the end: {added}");
+    assert_eq!(added, removed);
+}
+
+#[test]
+fn a_new_mac_address_is_announced() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let once = vrrp::Announcements::default().count(1).again_after(None);
+    let a = pair.start_a(web(200).announcements(once));
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    next(&wire, 1, 200);
+    pair.a.ip("link set eth0 address 02:00:00:00:00:77").unwrap();
+    let arp = |frame: &lab::Frame| {
+        frame
+            .is_arp()
+            .then(|| frame.payload())
+            .filter(|arp| arp[17] == 100)
+            .map(|arp| arp[8..14].to_vec())
+    };
+    assert_eq!(wire.find(arp).expect("an announcement"), [2, 0, 0, 0, 0, 0x77]);
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn news_lost_by_an_overrun_are_found_by_reading_again() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let router = Child::start(&pair.a, pair.run.path(), 200);
+    wait(&pair.a, VIP, true);
+    router.pause();
+    // More news than the queue has room for, then the one that matters.
+    let churn: Vec<String> = (0..120)
+        .flat_map(|high| (1..=60).map(move |low| format!("addr add 10.9.{high}.{low}/32 dev lo")))
+        .collect();
+    pair.a.ip_batch(churn.iter().map(String::as_str)).unwrap();
+    pair.switch.unplug("port-a").unwrap();
+    let dropped = std::fs::read_to_string(format!("/proc/{}/net/netlink", router.id())).unwrap();
+    let dropped: u64 = dropped
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(8)?.parse::<u64>().ok())
+        .sum();
+    assert!(dropped > 0, "the queue had room for everything: this test tests nothing");
+    router.resume();
+    router.wait_line("the link is down");
+    wait(&pair.a, VIP, false);
+    pair.switch.plug("port-a").unwrap();
+    wait(&pair.a, VIP, true);
+}
+
 fn addresses_left(pair: &Pair) -> bool {
     crate::support::addresses(&pair.a).contains(" 198.18.")
 }
