@@ -50,9 +50,9 @@ pub use config::*;
 pub use diagnostic::{Code, Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use loader::{LoadError, Loaded, Loader, SingleFile};
 pub use source::{FileId, SourceFile, Sources, Span, Spanned};
-pub use text::reader::{
-    MAX_EXPANDED_BYTES, MAX_EXPANDED_LINES, MAX_INCLUDED_BYTES, MAX_INCLUDED_FILES, MAX_LINE,
-};
+pub use text::expand::{MAX_EXPANDED_BYTES, MAX_EXPANDED_LINES};
+pub use text::include::{MAX_INCLUDED_BYTES, MAX_INCLUDED_FILES};
+pub use text::reader::MAX_LINE;
 
 /// What [`parse`] found.
 #[derive(Clone, Debug)]

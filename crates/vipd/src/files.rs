@@ -88,6 +88,10 @@ impl Loader for Files {
         &self.config_id
     }
 
+    fn instance(&self) -> &str {
+        &self.config_id
+    }
+
     fn environment(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }

@@ -12,10 +12,6 @@ use vrrp::{
     Version, VirtualAddress, VirtualRouter, Vrid,
 };
 
-/// Addresses that an IPv6 advertisement of an Ethernet frame can list: (1500 - 40 - 8 - 14) / 16, as keepalived counts.
-const MOST_IPV6: usize = 89;
-const MOST_IPV4: usize = 255;
-
 /// Why a `vrrp_instance` cannot become a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -103,7 +99,7 @@ fn password(
 
 /// The addresses of both blocks, each once; what an advertisement has no room for is installed but not listed.
 fn addresses(instance: &VrrpInstance) -> Vec<VirtualAddress> {
-    let most = if instance.is_ipv6() { MOST_IPV6 } else { MOST_IPV4 };
+    let most = instance.most_advertised();
     let listed = instance
         .virtual_addresses
         .iter()

@@ -280,11 +280,19 @@ impl VrrpInstance {
         first.or(unicast).unwrap_or(self.native_ipv6.is_some_and(|native| native.value))
     }
 
-    /// The version of the protocol: written here, else in `global_defs`, else 2 for IPv4 and 3 for IPv6.
+    /// The version of the protocol: 3 for IPv6; for IPv4 what is written here, else in `global_defs`, else 2.
     #[must_use]
     pub fn effective_version(&self, global: &Global) -> VrrpVersion {
-        let default = if self.is_ipv6() { VrrpVersion::V3 } else { VrrpVersion::V2 };
-        self.version.or(global.vrrp_version).map_or(default, |version| version.value)
+        if self.is_ipv6() {
+            return VrrpVersion::V3;
+        }
+        self.version.or(global.vrrp_version).map_or(VrrpVersion::V2, |version| version.value)
+    }
+
+    /// How many of its addresses an advertisement has room for: 255 of IPv4, 89 of IPv6 (in a frame of 1500 bytes).
+    #[must_use]
+    pub fn most_advertised(&self) -> usize {
+        if self.is_ipv6() { 89 } else { 255 }
     }
 
     /// The interval that is used: version 2 rounds to whole seconds (1 to 255), version 3 to 10 ms (up to 40.95 s).

@@ -16,7 +16,7 @@ pub(super) fn read(cx: &mut Context<'_>, block: &Block) -> Vec<VirtualAddress> {
 
 fn one(cx: &mut Context<'_>, entry: &Statement) -> Option<VirtualAddress> {
     let mut address = VirtualAddress {
-        address: cx.network(&entry.keyword)?,
+        address: cx.host(&entry.keyword)?,
         interface: None,
         scope: None,
         label: None,

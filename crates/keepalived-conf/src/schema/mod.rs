@@ -18,7 +18,7 @@ mod values;
 mod virtual_server;
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -110,6 +110,8 @@ pub(crate) struct Context<'a> {
     /// (block, keyword) pairs already reported as not acted on.
     reported: BTreeSet<(&'static str, &'static str)>,
     directives: Vec<Directive>,
+    /// Where things that must be unique were first defined.
+    defined: BTreeMap<String, Span>,
     /// Headers of the blocks around, outermost first.
     path: Vec<(String, Span)>,
 }
@@ -229,6 +231,22 @@ impl Context<'_> {
         }
     }
 
+    /// Whether `key` is defined for the first time here; else a warning that this one is skipped.
+    fn is_first(&mut self, key: String, statement: &Statement, help: &str) -> bool {
+        let span = statement.span();
+        let Some(&first) = self.defined.get(&key) else {
+            self.defined.insert(key, span);
+            return true;
+        };
+        let message = format!("a second `{}`; it is skipped whole", statement.title());
+        self.report(
+            Diagnostic::warning(Code::Duplicate, span, message)
+                .label(first, "the first one, which stands")
+                .help(help),
+        );
+        false
+    }
+
     /// Our own lines: none is known to this version.
     fn directive(&mut self, words: &[Word], span: Span) {
         let message = match words.first() {
@@ -290,8 +308,13 @@ pub(crate) fn understand(
     configuration_in_comment: Option<Span>,
 ) -> Config {
     let mut config = Config::default();
-    let mut context =
-        Context { report, reported: BTreeSet::new(), directives: Vec::new(), path: Vec::new() };
+    let mut context = Context {
+        report,
+        reported: BTreeSet::new(),
+        directives: Vec::new(),
+        defined: BTreeMap::new(),
+        path: Vec::new(),
+    };
     context.apply(None, root, &mut config);
     config.directives = core::mem::take(&mut context.directives);
     finish::check(&mut context, &config, configuration_in_comment);

@@ -9,7 +9,6 @@ use super::virtual_server::{
 };
 use super::{Context, Keyword, Scope, block, idle, named, value, values};
 use crate::config::{CheckSettings, RealServer, VirtualServer};
-use crate::diagnostic::{Code, Diagnostic};
 use crate::text::tree::{Block, Statement};
 
 impl Timed for RealServer {
@@ -95,16 +94,10 @@ pub(super) fn read(
         span: st.span(),
     };
     cx.apply(Some(st), content, &mut server);
-    let key = |server: &RealServer| (server.address.value, server.port.map(|port| port.value));
-    if let Some(first) = virtual_server.real_servers.iter().find(|other| key(other) == key(&server))
-    {
-        let message = format!("a second `{}`; it is skipped whole", st.title());
-        cx.report(
-            Diagnostic::warning(Code::Duplicate, st.span(), message)
-                .label(first.span, "the first one, which stands")
-                .help("merge the two blocks"),
-        );
-        return;
+    let port = server.port.map(|port| port.value);
+    let within = virtual_server.span;
+    let key = format!("real_server {within:?} {} {port:?}", server.address.value);
+    if cx.is_first(key, st, "merge the two blocks") {
+        virtual_server.real_servers.push(server);
     }
-    virtual_server.real_servers.push(server);
 }

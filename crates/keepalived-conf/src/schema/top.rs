@@ -3,10 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Context, Keyword, Scope, block, idle, named, spanned};
+use super::{Context, Keyword, Scope, block, finish, idle, named, spanned};
 use crate::config::{Config, SyncGroup, VrrpInstance, VrrpScript};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 use crate::text::tree::Statement;
 
 impl Scope for Config {
@@ -16,23 +15,16 @@ impl Scope for Config {
             cx.apply(Some(st), content, &mut config.global);
         }),
         block("vrrp_instance", 1, 1, |cx, config, st, content| {
-            let Some(name) =
-                name(cx, st, config.vrrp_instances.iter().map(|other| (&other.name, other.span)))
-            else {
-                return;
-            };
+            let Some(name) = name(cx, st) else { return };
             let mut instance = VrrpInstance { name, span: st.span(), ..VrrpInstance::default() };
             cx.apply(Some(st), content, &mut instance);
+            finish::instance::settle(cx, &mut instance);
             config.vrrp_instances.push(instance);
         }),
         idle(
             "its virtual routers change state each by itself",
             block("vrrp_sync_group", 1, 1, |cx, config, st, content| {
-                let Some(name) =
-                    name(cx, st, config.sync_groups.iter().map(|other| (&other.name, other.span)))
-                else {
-                    return;
-                };
+                let Some(name) = name(cx, st) else { return };
                 let mut group = SyncGroup { name, span: st.span(), ..SyncGroup::default() };
                 cx.apply(Some(st), content, &mut group);
                 config.sync_groups.push(group);
@@ -41,11 +33,7 @@ impl Scope for Config {
         idle(
             "the script is not run",
             block("vrrp_script", 1, 1, |cx, config, st, content| {
-                let Some(name) =
-                    name(cx, st, config.scripts.iter().map(|other| (&other.name, other.span)))
-                else {
-                    return;
-                };
+                let Some(name) = name(cx, st) else { return };
                 let mut script = VrrpScript { name, span: st.span(), ..VrrpScript::default() };
                 cx.apply(Some(st), content, &mut script);
                 config.scripts.push(script);
@@ -77,23 +65,8 @@ impl Scope for Config {
 }
 
 /// The name in a block's header; `None` (with a warning) when another block has it already.
-fn name<'a>(
-    cx: &mut Context<'_>,
-    statement: &Statement,
-    mut others: impl Iterator<Item = (&'a Spanned<String>, Span)>,
-) -> Option<Spanned<String>> {
+fn name(cx: &mut Context<'_>, statement: &Statement) -> Option<Spanned<String>> {
     let name = spanned(statement.arguments.first()?);
-    let Some((_, first)) = others.find(|(other, _)| other.value == name.value) else {
-        return Some(name);
-    };
-    cx.report(
-        Diagnostic::warning(
-            Code::Duplicate,
-            statement.span(),
-            format!("a second `{}`; it is skipped whole", statement.title()),
-        )
-        .label(first, "the first one, which stands")
-        .help("give it another name"),
-    );
-    None
+    let key = format!("{} {}", statement.keyword.text, name.value);
+    cx.is_first(key, statement, "give it another name").then_some(name)
 }

@@ -145,6 +145,37 @@ impl Context<'_> {
         parsed
     }
 
+    /// The same for an address that an interface can have. A bad prefix length is taken as the longest, as keepalived does.
+    pub(super) fn host(&mut self, word: &Word) -> Option<Spanned<IpNet>> {
+        let bare =
+            word.text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+        let network = match (word.text.parse::<IpNet>(), bare) {
+            (Err(_), Some(address)) => {
+                let longest = if address.is_ipv4() { 32 } else { 128 };
+                let message = format!(
+                    "`{}` has no valid prefix length; /{longest} is used",
+                    shown(&word.text)
+                );
+                self.report(
+                    Diagnostic::warning(Code::OutOfRange, word.span, message)
+                        .help(format!("write a number from 0 to {longest} behind the `/`")),
+                );
+                Some(Spanned::new(address.into(), word.span))
+            }
+            (_, _) => self.network(word),
+        }?;
+        let ip = network.value.addr();
+        if ip.is_multicast() || ip.is_unspecified() {
+            let message = format!("{ip} is not the address of a host; it is skipped");
+            self.report(
+                Diagnostic::warning(Code::BadValue, word.span, message)
+                    .help("write an address that an interface can have"),
+            );
+            return None;
+        }
+        Some(network)
+    }
+
     fn bad_address(&mut self, word: &Word, what: &str, help: &str) {
         let (code, help) = if is_typographic(&word.text) {
             (

@@ -215,23 +215,11 @@ pub(super) fn read(cx: &mut Context<'_>, config: &mut Config, st: &Statement, co
         span: st.span(),
     };
     cx.apply(Some(st), content, &mut server);
-    if let Some(first) = config.virtual_servers.iter().find(|other| same(other, &server)) {
-        let message =
-            format!("a second `{}` with the same protocol; it is skipped whole", st.title());
-        cx.report(
-            Diagnostic::warning(Code::Duplicate, st.span(), message)
-                .label(first.span, "the first one, which stands")
-                .help("merge the two blocks"),
-        );
-        return;
+    let protocol = server.protocol.map_or(Protocol::Udp, |protocol| protocol.value);
+    let key = format!("virtual_server {:?} {protocol:?}", server.target.value);
+    if cx.is_first(key, st, "merge the two blocks") {
+        config.virtual_servers.push(server);
     }
-    config.virtual_servers.push(server);
-}
-
-fn same(left: &VirtualServer, right: &VirtualServer) -> bool {
-    let protocol =
-        |server: &VirtualServer| server.protocol.map_or(Protocol::Udp, |protocol| protocol.value);
-    left.target.value == right.target.value && protocol(left) == protocol(right)
 }
 
 fn target(cx: &mut Context<'_>, st: &Statement) -> Option<Spanned<Target>> {

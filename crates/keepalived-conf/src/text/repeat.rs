@@ -73,7 +73,9 @@ fn sequence(arguments: &str, hexadecimal: bool) -> Option<Repeat> {
         [start, step, end] => (start, step, end),
         _ => return None,
     };
-    (step != 0).then_some(Repeat::Sequence { name, start, step, end, hexadecimal })
+    // A step that leads away from the end would never arrive; keepalived refuses it.
+    let leads = step != 0 && (end == start || (end > start) == (step > 0));
+    leads.then_some(Repeat::Sequence { name, start, step, end, hexadecimal })
 }
 
 fn list(arguments: &str) -> Option<Repeat> {

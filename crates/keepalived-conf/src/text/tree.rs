@@ -164,6 +164,11 @@ impl TreeBuilder {
         }
     }
 
+    /// How many blocks are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len() + self.too_deep
+    }
+
     pub(crate) fn finish(mut self, report: &mut Report) -> Block {
         for (header, _, span) in &self.open {
             report.add(unclosed(header.as_ref(), *span).help("add a `}` where the block ends"));
