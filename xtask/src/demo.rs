@@ -73,7 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if guest.is_some() {
         programs.extend(packages::UML);
     }
-    packages::ensure(&programs)?;
+    packages::ensure(&programs).map_err(|missing| match &guest {
+        Some(why) => format!("{missing}\n(tutorial {} needs IPVS, and {why})", scene.tutorial),
+        None => missing,
+    })?;
     let vipd = match (&arguments.vipd, arguments.both) {
         (Some(path), _) => {
             std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))?

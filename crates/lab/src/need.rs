@@ -116,9 +116,11 @@ fn ipvs() -> Result<(), String> {
         drop(std::process::Command::new(modprobe).args(["-q", "ip_vs"]).status());
     }
     if !present() {
-        return Err("the running kernel has no ip_vs (modprobe ip_vs fails); `cargo xtask test` runs such tests in \
-                    user-mode Linux (apt-get install user-mode-linux)"
-            .to_owned());
+        return Err(
+            "the running kernel has no ip_vs and `modprobe ip_vs` fails; user-mode Linux has it \
+                    (apt-get install user-mode-linux, then `cargo xtask test` uses it)"
+                .to_owned(),
+        );
     }
     if !privilege::is_machine_root() {
         return Err("IPVS can be changed by root of the machine only; run as root".to_owned());
