@@ -90,3 +90,30 @@ fn served(axis: &Axis, probes: &[Probe]) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_shows_whether_any_or_all_of_it_was_served() {
+        let axis = Axis { from: Duration::ZERO, slice: Duration::from_millis(10) };
+        let probe = |millis: u64| Probe {
+            sent: Duration::from_millis(millis),
+            answered: (15..750).contains(&millis).then_some(Duration::ZERO),
+        };
+        let probes: Vec<_> = (0..760).map(probe).collect();
+        let drawn: Vec<char> = served(&axis, &probes).chars().collect();
+        assert_eq!((drawn.len(), &drawn[..3], drawn[75]), (76, &['·', '▒', '█'][..], '·'));
+        let at = Duration::from_millis;
+        let address = |millis, added| Event {
+            at: at(millis),
+            who: Who::Director(1),
+            what: What::Address { added },
+        };
+        let events = [address(12, true), address(25, false)];
+        assert_eq!(held(&axis, &events, 1).trim_end(), " ██");
+        assert_eq!(held(&axis, &events, 0).trim_end(), "");
+        assert_eq!((axis.column(at(25)), axis.column(at(100_000))), (2, 75));
+    }
+}

@@ -214,3 +214,89 @@ impl Wire {
         self.directors.iter().position(|director| *director == address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lab::peers::Destination;
+
+    use super::*;
+
+    fn table(weights: &[u32]) -> Table {
+        let destinations = (1..)
+            .zip(weights)
+            .map(|(host, weight)| Destination {
+                address: format!("192.168.1.{host}:80"),
+                weight: *weight,
+                ..Destination::default()
+            })
+            .collect();
+        let service = Service {
+            protocol: "TCP".to_owned(),
+            address: "192.168.1.150:80".to_owned(),
+            scheduler: "rr".to_owned(),
+            flags: "persistent 500".to_owned(),
+            destinations,
+        };
+        Table { services: vec![service], text: String::new() }
+    }
+
+    #[test]
+    fn changes_are_what_was_added_and_removed() {
+        let service = "192.168.1.150:80".to_owned();
+        let server = |host: u8| format!("192.168.1.{host}:80");
+        let none = Table::default();
+        assert_eq!(
+            changes(&none, &table(&[1])),
+            [Change::ServiceAdded(service.clone()), Change::ServerAdded(server(1))]
+        );
+        assert_eq!(changes(&table(&[1, 1]), &table(&[1])), [Change::ServerRemoved(server(2))]);
+        assert_eq!(changes(&table(&[1]), &none), [Change::ServiceRemoved(service)]);
+        // Another weight is another server; other counters are not.
+        let reweighted = [Change::ServerRemoved(server(1)), Change::ServerAdded(server(1))];
+        assert_eq!(changes(&table(&[1]), &table(&[2])), reweighted);
+        let mut busy = table(&[1]);
+        busy.services[0].destinations[0].active = 7;
+        assert_eq!(changes(&table(&[1]), &busy), []);
+    }
+
+    #[test]
+    fn the_wire_tells_leaving_once_and_announcements_once() {
+        let scene = Scene::of("004");
+        let log = Log::default();
+        let mut wire = Wire::new(&scene, log.clone());
+        let mut see = |at: u64, ethertype: [u8; 2], source: [u8; 6], payload: Vec<u8>| {
+            let bytes = [&[0xff; 6], &source[..], &ethertype, &payload].concat();
+            wire.frame(&Frame { at: Duration::from_millis(at), link: 1, outgoing: false, bytes });
+        };
+        let director = crate::demo::stage::mac(scene.directors[0].address);
+        let advertisement = |priority| {
+            let mut packet = vec![0; 40];
+            packet[0] = 0x45;
+            packet[9] = 112;
+            packet[12..16].copy_from_slice(&scene.directors[0].address.octets());
+            packet[22] = priority;
+            packet
+        };
+        for (at, priority) in [(0, 100), (1000, 100), (1500, 0), (1500, 0)] {
+            see(at, [8, 0], director, advertisement(priority));
+        }
+        let mut gratuitous = vec![0; 28];
+        gratuitous[14..18].copy_from_slice(&scene.virtual_address.octets());
+        gratuitous[24..28].copy_from_slice(&scene.virtual_address.octets());
+        for at in [1600, 1601, 6601] {
+            see(at, [8, 6], director, gratuitous.clone());
+        }
+        // A request for the address by somebody else is none.
+        gratuitous[14..18].copy_from_slice(&scene.clients[0].octets());
+        see(1700, [8, 6], crate::demo::stage::mac(scene.clients[0]), gratuitous);
+        let told: Vec<_> =
+            log.all().into_iter().map(|event| (event.at.as_millis(), event.what)).collect();
+        let expected = [
+            (0, What::Advertises { priority: 100 }),
+            (1500, What::Advertises { priority: 0 }),
+            (1600, What::Announces),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(log.advertisements().len(), 4);
+    }
+}
