@@ -83,6 +83,9 @@ pub struct Lost {
 }
 
 /// Gives orders to a [`Router`](crate::Router) from any thread. Cheap to clone; it does not keep the router alive.
+///
+/// What waits for an answer ([`Handle::status`], [`Election::campaign`]) must not be called in the thread that steps the
+/// router: nobody would answer. [`Router::status`](crate::Router::status) is for there.
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: Sender<Command>,

@@ -381,6 +381,9 @@ impl Router {
 
     fn obey(&mut self, command: Command) {
         match command {
+            // Too late: the one who waits for an answer learns it from the end of the channel.
+            Command::Campaign { .. } | Command::Lead { .. } | Command::Candidate { .. }
+                if self.ended => {}
             Command::Campaign { router, campaign, reply } => {
                 self.with(router, |instance, shared| instance.campaign(campaign, reply, shared));
             }
