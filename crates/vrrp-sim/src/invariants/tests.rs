@@ -102,7 +102,7 @@ fn whoever_sends_and_is_not_master_is_noticed() {
     let found = broken(&input, backup, backup, &outputs[..1], false);
     assert_eq!(found, Some(Invariant::OnlyMasterSends));
     // A farewell of one who stays.
-    machine.handle_shutdown(Instant::from_nanos(9_000_000_000));
+    machine.handle_shutdown(machine.poll_timeout().unwrap());
     let farewell = [machine.poll_output().unwrap()];
     let master = snapshot(State::Master);
     let found = broken(&Input::Shutdown, master, master, &farewell, false);
