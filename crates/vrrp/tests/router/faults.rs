@@ -66,7 +66,7 @@ fn a_virtual_address_deleted_by_hand_is_back_at_once() {
     let removed = monitor.next(PATIENCE).unwrap().expect("the removal");
     let added = monitor.next(PATIENCE).unwrap().expect("the addition");
     assert!(!removed.added && added.added, "{removed:?} {added:?}");
-    assert!(added.at - removed.at < Duration::from_millis(50), "{:?}", added.at - removed.at);
+    assert!(added.at - removed.at < SLACK, "{:?}", added.at - removed.at);
     let arp = |frame: &lab::Frame| (frame.is_arp() && frame.payload()[17] == 100).then_some(());
     wire.find(arp).expect("and announced again");
     assert_eq!(a.status().unwrap().virtual_router("web").unwrap().term, 1, "mastership went on");
@@ -154,7 +154,7 @@ fn a_flood_of_broken_and_foreign_packets_changes_nothing_and_is_counted() {
         frames.iter().filter_map(advertisement).filter(|seen| seen.from != 66).collect();
     assert!(seen.iter().all(|seen| seen.from == 1), "one Master: {seen:?}");
     let longest = seen.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap();
-    assert!(longest < INTERVAL + SLACK, "the longest gap is {longest:?}");
+    assert!(longest < INTERVAL * 3, "the longest gap is {longest:?}");
     assert!(has(&pair.a, VIP) && !has(&pair.b, VIP));
     let status = b.status().unwrap();
     let web = status.virtual_router("web").unwrap();
@@ -292,7 +292,7 @@ fn thousands_of_addresses_do_not_interrupt_the_advertisements() {
     let advertised: Vec<Duration> =
         frames.iter().filter_map(advertisement).map(|seen| seen.at).collect();
     assert!(
-        announced[0] - advertised[0] < Duration::from_millis(20),
+        announced[0] - advertised[0] < SLACK,
         "the first is announced before the last is added"
     );
     let gaps = advertised.windows(2).map(|pair| pair[1] - pair[0]);
