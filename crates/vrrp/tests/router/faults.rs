@@ -5,6 +5,7 @@ use core::time::Duration;
 use vrrp::{Counter, Fault};
 
 use crate::child::Child;
+use crate::flood::{flood, flooder, oversized};
 use crate::support::{
     INTERVAL, PATIENCE, Pair, SLACK, VIP, advertisement, assert_after, has, next, skew, wait, web,
 };
@@ -92,48 +93,6 @@ fn the_source_address_follows_the_interface() {
     assert!(!has(&pair.a, VIP));
 }
 
-/// A namespace on the switch that throws packets at the two.
-fn flooder(pair: &Pair) -> lab::Namespace {
-    let flooder = lab::Namespace::new().unwrap();
-    pair.switch.attach(&flooder, "eth0", "port-f").unwrap();
-    flooder.ip("addr add 192.0.2.66/24 dev eth0").unwrap();
-    flooder
-}
-
-/// Sends broken and foreign packets of protocol 112 to the group, `rate` a second, `duration` long; how many.
-fn flood(namespace: &lab::Namespace, rate: u32, duration: Duration) -> u32 {
-    use socket2::{Domain, Protocol, Socket, Type};
-    const MESSAGES: [&[u8]; 4] = [
-        // A right version and VRID, a wrong checksum.
-        &[0x31, 51, 250, 1, 0, 5, 0xde, 0xad, 192, 0, 2, 100],
-        // Cut short.
-        &[0x31, 51, 250],
-        // An unknown version.
-        &[0x51, 51, 250, 1, 0, 5, 0, 0, 192, 0, 2, 100],
-        // Another virtual router.
-        &[0x31, 52, 250, 1, 0, 5, 0, 0, 192, 0, 2, 100],
-    ];
-    namespace.run(|| {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).unwrap();
-        socket.set_multicast_ttl_v4(255).unwrap();
-        let interface: core::net::Ipv4Addr = "192.0.2.66".parse().unwrap();
-        socket.set_multicast_if_v4(&interface).unwrap();
-        let group: core::net::SocketAddrV4 = "224.0.0.18:0".parse().unwrap();
-        let start = lab::now();
-        let mut sent = 0;
-        while lab::now() - start < duration {
-            if Duration::from_secs(1) * sent / rate > lab::now() - start {
-                std::thread::yield_now();
-                continue;
-            }
-            for message in MESSAGES {
-                sent += u32::from(socket.send_to(message, &group.into()).is_ok());
-            }
-        }
-        sent
-    })
-}
-
 #[test]
 fn a_flood_of_broken_and_foreign_packets_changes_nothing_and_is_counted() {
     lab::need!(netns);
@@ -174,15 +133,7 @@ fn oversized_packets_are_counted() {
     let flooder = flooder(&pair);
     let b = pair.start_b(web(100));
     wait(&pair.b, VIP, true);
-    flooder.run(|| {
-        use socket2::{Domain, Protocol, Socket, Type};
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).unwrap();
-        let to: core::net::SocketAddrV4 = "192.0.2.2:0".parse().unwrap();
-        let mut message = vec![0; 9000];
-        message[..8].copy_from_slice(&[0x31, 51, 250, 1, 0, 5, 0, 0]);
-        // In fragments, of which the kernel makes one packet again.
-        socket.send_to(&message, &to.into()).unwrap();
-    });
+    oversized(&flooder, 9000, "192.0.2.2");
     let counted = || {
         let status = b.status().unwrap();
         let unclaimed: u64 = status.unclaimed.iter().map(|(_, number)| number).sum();
