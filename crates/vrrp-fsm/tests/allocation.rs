@@ -2,7 +2,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 #![expect(unsafe_code, reason = "a global allocator is unsafe to implement")]
 
-mod common;
+#[expect(dead_code, reason = "the suite uses the rest")]
+#[path = "suite/host.rs"]
+mod host;
 
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -11,7 +13,7 @@ use core::{
 };
 use std::alloc::System;
 
-use common::*;
+use host::*;
 use vrrp_fsm::{
     Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN, Output, PathId,
     Route, SendFailed, State, VirtualRouter,

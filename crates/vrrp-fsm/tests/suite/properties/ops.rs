@@ -8,14 +8,14 @@ use vrrp_fsm::{
     vrrp_proto::Version,
 };
 
-use crate::common::config;
+use crate::host::config;
 
-pub(crate) const OWN: &str = "192.0.2.5";
-pub(crate) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
-pub(crate) const FAULTS: [Fault; 5] = Fault::ALL;
+pub(super) const OWN: &str = "192.0.2.5";
+pub(super) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
+pub(super) const FAULTS: [Fault; 5] = Fault::ALL;
 
 #[derive(Debug, Clone)]
-pub(crate) enum Op {
+pub(super) enum Op {
     Startup,
     Shutdown,
     /// Time passes, the deadlines on the way are served in time.
@@ -46,7 +46,7 @@ pub(crate) enum Op {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Defect {
+pub(super) enum Defect {
     None,
     Checksum,
     HopLimit,
@@ -57,7 +57,7 @@ pub(crate) enum Defect {
     Addresses,
 }
 
-pub(crate) fn interval(version: Version) -> BoxedStrategy<Duration> {
+pub(super) fn interval(version: Version) -> BoxedStrategy<Duration> {
     match version {
         Version::V2 => (1..4_u64).prop_map(Duration::from_secs).boxed(),
         Version::V3 => prop_oneof![Just(1), Just(10), 1..300_u64]
@@ -66,11 +66,11 @@ pub(crate) fn interval(version: Version) -> BoxedStrategy<Duration> {
     }
 }
 
-pub(crate) fn priority() -> impl Strategy<Value = u8> {
+pub(super) fn priority() -> impl Strategy<Value = u8> {
     prop_oneof![4 => 1..=254_u8, 1 => Just(100), 1 => Just(255)]
 }
 
-pub(crate) fn op(version: Version) -> impl Strategy<Value = Op> {
+pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
     let defect = prop_oneof![
         8 => Just(Defect::None),
         1 => Just(Defect::Checksum),
@@ -112,7 +112,7 @@ pub(crate) fn op(version: Version) -> impl Strategy<Value = Op> {
     ]
 }
 
-pub(crate) fn arbitrary_config() -> impl Strategy<Value = Config> {
+pub(super) fn arbitrary_config() -> impl Strategy<Value = Config> {
     prop_oneof![Just(Version::V2), Just(Version::V3), Just(Version::V3)].prop_flat_map(|version| {
         let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         (priority(), interval(version), any::<bool>(), any::<bool>(), policies, 1..6_u8).prop_map(
@@ -152,7 +152,7 @@ pub(crate) fn arbitrary_config() -> impl Strategy<Value = Config> {
     })
 }
 
-pub(crate) fn scenario() -> impl Strategy<Value = (Config, Vec<Op>)> {
+pub(super) fn scenario() -> impl Strategy<Value = (Config, Vec<Op>)> {
     arbitrary_config().prop_flat_map(|config| {
         let version = config.version;
         (Just(config), proptest::collection::vec(op(version), 1..80))

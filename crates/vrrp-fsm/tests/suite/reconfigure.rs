@@ -1,17 +1,8 @@
 //! A new configuration for a running virtual router.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::time::Duration;
 
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{
     Config, ConfigError, Output, PathConfig, PathId, SendFailed, SendFailurePolicy, State, Wanted,
     vrrp_proto::{Advertisement, Ipv4Packet, Priority, Version, Vrid},

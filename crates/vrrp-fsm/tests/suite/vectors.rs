@@ -1,17 +1,8 @@
 //! Packets of known meaning, through the whole receive ladder of a running virtual router.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::{net::IpAddr, time::Duration};
 
-use common::*;
+use crate::host::*;
 use serde_json::Value;
 use vrrp_fsm::{
     ChecksumPolicy, Config, Counter, Datagram, Demux, Discard, Instant, Key, PathId, Route, State,
@@ -133,7 +124,7 @@ impl Vector<'_> {
 }
 
 fn vectors() -> Vec<Value> {
-    serde_json::from_str(include_str!("data/vrrp.json")).unwrap()
+    serde_json::from_str(include_str!("../data/vrrp.json")).unwrap()
 }
 
 fn discards(router: &VirtualRouter) -> Vec<(Counter, u64)> {

@@ -1,17 +1,8 @@
 //! What follows when addresses cannot be installed or removed, or advertisements not be sent.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::time::Duration;
 
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{
     AddressesLostPolicy, EffectFailed, Fault, Instant, Output, PathId, Reason, SendFailed,
     SendFailurePolicy, State, Wanted, Why, vrrp_proto::Priority,

@@ -1,5 +1,4 @@
 //! A host for one virtual router: carries out its outputs in an instant and remembers them.
-#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 
 use core::{net::IpAddr, time::Duration};
 use std::collections::VecDeque;
@@ -10,26 +9,26 @@ use vrrp_fsm::{
     vrrp_proto::{AddressFamily, Priority, Vrid},
 };
 
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const SEED: u64 = 42;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SEED: u64 = 42;
 
-pub fn at(nanos: u64) -> Instant {
+pub(crate) fn at(nanos: u64) -> Instant {
     Instant::from_nanos(nanos)
 }
 
-pub fn address(text: &str) -> IpAddr {
+pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
 /// VRRPv3, IPv4, VRID 51, 192.0.2.1, 1 s.
-pub fn config(priority: u8) -> Config {
+pub(crate) fn config(priority: u8) -> Config {
     Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv4)
         .priority(Priority::new(priority))
         .virtual_addresses(vec![address("192.0.2.1")])
 }
 
 /// The same with IPv6 and `fe80::1`.
-pub fn config_v6(priority: u8) -> Config {
+pub(crate) fn config_v6(priority: u8) -> Config {
     Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv6)
         .priority(Priority::new(priority))
         .virtual_addresses(vec![address("fe80::1")])
@@ -37,15 +36,15 @@ pub fn config_v6(priority: u8) -> Config {
 
 /// One packet on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
-    pub source: IpAddr,
-    pub destination: IpAddr,
-    pub hop_limit: u8,
-    pub bytes: Vec<u8>,
+pub(crate) struct Packet {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) hop_limit: u8,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Packet {
-    pub fn datagram(&self) -> Datagram<'_> {
+    pub(crate) fn datagram(&self) -> Datagram<'_> {
         match (self.source, self.destination) {
             (IpAddr::V6(source), IpAddr::V6(destination)) => Datagram::ipv6(
                 PathId::FIRST,
@@ -61,7 +60,7 @@ impl Packet {
 
 /// Decides what becomes of effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effects {
+pub(crate) enum Effects {
     Succeed,
     Fail,
     /// No answer: the test gives it.
@@ -69,23 +68,23 @@ pub enum Effects {
 }
 
 #[derive(Debug)]
-pub struct Host {
-    pub router: VirtualRouter,
-    pub source: IpAddr,
+pub(crate) struct Host {
+    pub(crate) router: VirtualRouter,
+    pub(crate) source: IpAddr,
     /// Every output, in order.
-    pub log: Vec<Output>,
+    pub(crate) log: Vec<Output>,
     /// Packets that were sent and not taken yet.
-    pub wire: VecDeque<Packet>,
-    pub effects: Effects,
-    pub sending: Result<(), SendFailed>,
+    pub(crate) wire: VecDeque<Packet>,
+    pub(crate) effects: Effects,
+    pub(crate) sending: Result<(), SendFailed>,
     /// Whether the addresses are installed.
-    pub installed: bool,
-    pub pending: Option<(EffectId, Wanted)>,
+    pub(crate) installed: bool,
+    pub(crate) pending: Option<(EffectId, Wanted)>,
 }
 
 impl Host {
     /// A router with a source address that is not started yet.
-    pub fn new(config: Config, source: &str) -> Self {
+    pub(crate) fn new(config: Config, source: &str) -> Self {
         let source = address(source);
         let mut router = VirtualRouter::new(config, SEED).unwrap();
         router.handle_source_address(Instant::ZERO, PathId::FIRST, Some(source));
@@ -102,7 +101,7 @@ impl Host {
     }
 
     /// The same, started.
-    pub fn started(config: Config, source: &str) -> Self {
+    pub(crate) fn started(config: Config, source: &str) -> Self {
         let mut host = Self::new(config, source);
         host.router.handle_startup(Instant::ZERO);
         host.carry_out(Instant::ZERO);
@@ -110,7 +109,7 @@ impl Host {
     }
 
     /// The same, and Master out of silence. Its log starts behind that.
-    pub fn master(config: Config, source: &str) -> (Self, Instant) {
+    pub(crate) fn master(config: Config, source: &str) -> (Self, Instant) {
         let mut host = Self::started(config, source);
         let mut now = Instant::ZERO;
         while host.router.state() != State::Master {
@@ -122,7 +121,7 @@ impl Host {
     }
 
     /// Carries out the outputs.
-    pub fn carry_out(&mut self, now: Instant) {
+    pub(crate) fn carry_out(&mut self, now: Instant) {
         while let Some(output) = self.router.poll_output() {
             self.log.push(output);
             match output {
@@ -159,7 +158,7 @@ impl Host {
     }
 
     /// Answers the effect that waits.
-    pub fn answer(&mut self, now: Instant, result: Result<(), EffectFailed>) {
+    pub(crate) fn answer(&mut self, now: Instant, result: Result<(), EffectFailed>) {
         let (id, wanted) = self.pending.take().expect("an effect that waits");
         if result.is_ok() {
             self.installed = wanted == Wanted::All;
@@ -168,39 +167,39 @@ impl Host {
         self.carry_out(now);
     }
 
-    pub fn timeout(&mut self, now: Instant) {
+    pub(crate) fn timeout(&mut self, now: Instant) {
         self.router.handle_timeout(now);
         self.carry_out(now);
     }
 
     /// Goes to the next deadline, if there is one, and serves it.
-    pub fn step(&mut self) -> Option<Instant> {
+    pub(crate) fn step(&mut self) -> Option<Instant> {
         let now = self.router.poll_timeout()?;
         self.timeout(now);
         Some(now)
     }
 
     /// Serves every deadline up to and including `until`.
-    pub fn run_until(&mut self, until: Instant) {
+    pub(crate) fn run_until(&mut self, until: Instant) {
         while self.router.poll_timeout().is_some_and(|at| at <= until) {
             self.step();
         }
     }
 
-    pub fn receive(&mut self, now: Instant, packet: &Packet) -> Result<(), Discard> {
+    pub(crate) fn receive(&mut self, now: Instant, packet: &Packet) -> Result<(), Discard> {
         let result = self.router.handle_datagram(now, packet.datagram());
         self.carry_out(now);
         result
     }
 
     /// Takes the outputs so far.
-    pub fn take_log(&mut self) -> Vec<Output> {
+    pub(crate) fn take_log(&mut self) -> Vec<Output> {
         core::mem::take(&mut self.log)
     }
 }
 
 /// An advertisement as another router with this configuration sends it.
-pub fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
+pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
     let source_address = source;
     let mut host = Host::new(config.priority(Priority::OWNER), source_address);
     host.router.handle_startup(Instant::ZERO);

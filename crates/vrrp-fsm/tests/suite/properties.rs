@@ -1,15 +1,5 @@
 //! What holds in every state and on every network, after any sequence of inputs.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "tests"
-)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod observer;
 mod ops;
 

@@ -1,17 +1,8 @@
 //! What goes beyond the RFC: late wakes, lost packets, two Masters at once.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::time::Duration;
 
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{Output, Reason, State, Wanted};
 
 const DOWN: Duration = Duration::from_micros(3_609_375);

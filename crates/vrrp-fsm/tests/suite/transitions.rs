@@ -1,16 +1,7 @@
 //! Every situation against every input. The matches have no wildcard: a new input does not compile
 //! before it is decided what it does where.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
 
-mod common;
-
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{
     Config, Counter, EffectFailed, EffectId, Fault, Instant, Output, PathId, SendFailed, State,
     Wanted, vrrp_proto::Priority,

@@ -1,17 +1,8 @@
 //! One virtual router against packets and time: RFC 9568 §6.4, as a user of the crate sees it.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::time::Duration;
 
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{
     Output, Reason, ReleasePolicy, State, Wanted, Why,
     vrrp_proto::{Priority, Version},
@@ -131,7 +122,7 @@ fn the_owner_preempts_whatever_the_mode_says() {
     host.timeout(now);
     assert_eq!(host.router.state(), State::Backup);
     let down_at = host.router.poll_timeout().unwrap();
-    host.receive(now, &advertisement(config(100), "192.0.2.3", 254)).unwrap();
+    host.receive(now + SECOND, &advertisement(config(100), "192.0.2.3", 254)).unwrap();
     assert_eq!(host.router.poll_timeout(), Some(down_at));
     host.step();
     assert_eq!(host.router.state(), State::Master);
@@ -295,6 +286,15 @@ fn a_priority_shifts_the_timer_of_a_backup_and_the_next_advertisement_of_a_maste
         "{:?}",
         host.log
     );
+}
+
+#[test]
+fn a_timer_that_a_greater_priority_has_overtaken_is_due_now() {
+    let mut host = Host::started(config(1), "192.0.2.2");
+    // 3.996 s with priority 1, 3.008 s with 254.
+    let now = at(3_500_000_000);
+    host.router.handle_priority(now, Priority::new(254));
+    assert_eq!(host.router.poll_timeout(), Some(now));
 }
 
 #[test]

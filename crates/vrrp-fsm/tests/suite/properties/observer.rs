@@ -9,13 +9,13 @@ use vrrp_fsm::{
 };
 
 use crate::{
-    common::{SECOND, SEED, address, advertisement, at},
-    ops::{Defect, FAULTS, OWN, Op, SOURCES},
+    host::{SECOND, SEED, address, advertisement, at},
+    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES},
 };
 
 /// A host that looks at everything the machine does.
-pub(crate) struct Observer {
-    pub(crate) router: VirtualRouter,
+pub(super) struct Observer {
+    pub(super) router: VirtualRouter,
     now: Instant,
     sending: Result<(), SendFailed>,
     pending: Option<(EffectId, Wanted)>,
@@ -28,12 +28,12 @@ pub(crate) struct Observer {
     advertised: bool,
     /// Whether a mastership has failed: then nobody is preempted.
     failed: bool,
-    pub(crate) events: Vec<&'static str>,
+    pub(super) events: Vec<&'static str>,
 }
 
 /// What is visible of the machine.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Visible {
+pub(super) struct Visible {
     state: State,
     reported: State,
     deadline: Option<Instant>,
@@ -44,7 +44,7 @@ pub(crate) struct Visible {
 }
 
 impl Observer {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let mut router = VirtualRouter::new(config, SEED).unwrap();
         router.handle_source_address(at(0), PathId::FIRST, Some(address(OWN)));
         Self {
@@ -74,7 +74,7 @@ impl Observer {
         }
     }
 
-    pub(crate) fn apply(&mut self, op: &Op) {
+    pub(super) fn apply(&mut self, op: &Op) {
         match op {
             Op::AdvanceClock(duration) => {
                 let until = self.now + *duration;

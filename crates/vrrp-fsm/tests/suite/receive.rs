@@ -1,17 +1,8 @@
 //! The receive ladder where the vectors do not reach: unicast, policies, authentication.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod common;
 
 use core::{net::Ipv6Addr, time::Duration};
 
-use common::*;
+use crate::host::*;
 use vrrp_fsm::{
     AddressListPolicy, ChecksumPolicy, Config, Counter, Datagram, Demux, Discard, HopLimitPolicy,
     Key, PathConfig, PathId, Route, State,

@@ -1,0 +1,21 @@
+//! The machine as its users see it. One binary, because linking takes longer than testing.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod election;
+mod failures;
+mod hardening;
+mod host;
+mod properties;
+mod receive;
+mod reconfigure;
+mod transitions;
+mod vectors;
+mod wire;
