@@ -11,7 +11,7 @@ pub(crate) fn picture(found: &Diagnostic, sources: &Sources, colours: bool) -> S
         Severity::Note | _ => Level::NOTE,
     };
     let mut group = level
-        .primary_title(found.message.as_str())
+        .primary_title(printable(&found.message))
         .id(found.code.as_str())
         .element(snippet(found, sources));
     // Labels in other files get pictures of their own.
@@ -19,13 +19,14 @@ pub(crate) fn picture(found: &Diagnostic, sources: &Sources, colours: bool) -> S
         if let Some((window, source)) =
             sources.file(label.span.file).and_then(|file| Window::around(file, &[label.span]))
         {
-            let annotation =
-                AnnotationKind::Context.span(window.range(label.span)).label(label.text.as_str());
+            let annotation = AnnotationKind::Context
+                .span(window.range(label.span))
+                .label(printable(&label.text));
             group = group.element(source.annotation(annotation));
         }
     }
     for help in &found.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(printable(help)));
     }
     let report: [Group<'_>; 1] = [group];
     let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
@@ -46,9 +47,9 @@ fn snippet<'a>(
         return Snippet::source("");
     };
     let primary = AnnotationKind::Primary.span(window.range(found.span));
-    let here = Some(found.here.as_str()).filter(|here| !here.is_empty());
+    let here = Some(printable(&found.here)).filter(|here| !here.is_empty());
     let context = near.iter().map(|label| {
-        AnnotationKind::Context.span(window.range(label.span)).label(label.text.as_str())
+        AnnotationKind::Context.span(window.range(label.span)).label(printable(&label.text))
     });
     let annotations: Vec<_> = context.collect();
     source.annotation(primary.label(here)).annotations(annotations)

@@ -95,6 +95,8 @@ struct Running {
 
 impl Running {
     fn start(options: &RunOptions) -> Result<Self, StartError> {
+        // Before anything else, so that a signal never ends us half-way.
+        let signals = Signals::start().map_err(StartError::Signals)?;
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), options.file.display());
         for notice in &options.notices {
             log::warn!("{notice}");
@@ -113,7 +115,6 @@ impl Running {
             );
         }
         let pid_files = pid_files(options, !routers.is_empty(), !services.is_empty())?;
-        let signals = Signals::start().map_err(StartError::Signals)?;
         // Services first: a director that becomes master must be able to forward at once. When the router cannot start, dropping the
         // director removes them.
         let director = director(options, services)?;

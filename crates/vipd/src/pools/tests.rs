@@ -1,1 +1,151 @@
+use keepalived_conf::SingleFile;
 
+use super::*;
+
+fn config(text: &str) -> Config {
+    let parsed = keepalived_conf::parse("test.conf", text, &mut SingleFile::new());
+    assert!(parsed.can_run(), "{:?}", parsed.diagnostics);
+    parsed.config
+}
+
+fn only(text: &str) -> lvs::ServiceConfig {
+    let mut services = services(&config(text)).unwrap();
+    assert_eq!(services.len(), 1);
+    services.remove(0)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn destination(address: &str, port: u16, method: ForwardingMethod, weight: u32) -> Destination {
+    Destination::new(DestinationKey::new(ip(address), port), method)
+        .with_weight(Weight::new(weight).unwrap())
+}
+
+/// keepalived's own times.
+fn times() -> Timing {
+    let minute = Duration::from_secs(60);
+    Timing::new()
+        .interval(minute)
+        .timeout(Duration::from_secs(5))
+        .retries(1)
+        .retry_interval(Duration::from_secs(1))
+        .start_delay(Duration::from_secs(1))
+        .start_jitter(minute)
+        .initial(Outcome::Up)
+        .first_failure_decides(true)
+}
+
+#[test]
+fn tutorial_004() {
+    let text = include_str!("../../../keepalived-conf/tests/data/tutorials/conf/004.d1.conf");
+    let real = |address: &str| {
+        let times = times()
+            .interval(Duration::from_secs(6))
+            .start_jitter(Duration::from_secs(6))
+            .timeout(Duration::from_secs(2))
+            .retry_interval(Duration::from_secs(3));
+        let check = Check::new(SocketAddr::new(ip(address), 80), Kind::Tcp).timing(times);
+        lvs::RealServer::new(destination(address, 80, ForwardingMethod::DirectRoute, 1))
+            .check(check)
+    };
+    let persistence =
+        Persistence::new(Duration::from_secs(5), Netmask::host(AddressFamily::Ipv4)).unwrap();
+    let service = Service::new(ServiceKey::tcp(ip("192.168.1.150"), 80), Scheduler::RoundRobin)
+        .with_persistence(persistence)
+        .unwrap();
+    let expected = lvs::ServiceConfig::new(service)
+        .real_server(real("192.168.1.171"))
+        .real_server(real("192.168.1.172"));
+    assert_eq!(only(text), expected);
+}
+
+#[test]
+fn defaults() {
+    let service =
+        Service::new(ServiceKey::udp(ip("192.0.2.1"), 53), Scheduler::WeightedLeastConnections);
+    let real = lvs::RealServer::new(destination("10.0.0.1", 53, ForwardingMethod::Masquerade, 1));
+    let text = "virtual_server 192.0.2.1 53 {\nreal_server 10.0.0.1 {\n}\n}\n";
+    assert_eq!(only(text), lvs::ServiceConfig::new(service).real_server(real));
+}
+
+#[test]
+fn only_nat_changes_the_port() {
+    for (kind, method, port) in [
+        ("NAT", ForwardingMethod::Masquerade, 8080),
+        ("DR", ForwardingMethod::DirectRoute, 80),
+        ("TUN", ForwardingMethod::Tunnel(Tunnel::default()), 80),
+    ] {
+        let text = format!(
+            "virtual_server 192.0.2.1 80 {{\nprotocol TCP\nlb_algo rr\nlb_kind {kind}\nweight 9\nreal_server 10.0.0.1 8080 {{\n}}\n}}\n"
+        );
+        let service = Service::new(ServiceKey::tcp(ip("192.0.2.1"), 80), Scheduler::RoundRobin);
+        let real = lvs::RealServer::new(destination("10.0.0.1", port, method, 9));
+        assert_eq!(only(&text), lvs::ServiceConfig::new(service).real_server(real), "{kind}");
+    }
+}
+
+#[test]
+fn a_firewall_mark_takes_its_family_from_the_real_servers() {
+    let text = "virtual_server fwmark 7 {\nlb_algo sh\nlb_kind DR\nreal_server 2001:db8::1 80 {\nTCP_CHECK {\nconnect_port 8080\n}\n}\n}\n";
+    let key = ServiceKey::firewall_mark(AddressFamily::Ipv6, NonZeroU32::new(7).unwrap());
+    let check = Check::new(SocketAddr::new(ip("2001:db8::1"), 8080), Kind::Tcp).timing(times());
+    let real =
+        lvs::RealServer::new(destination("2001:db8::1", 0, ForwardingMethod::DirectRoute, 1))
+            .check(check);
+    let expected =
+        lvs::ServiceConfig::new(Service::new(key, Scheduler::SourceHash)).real_server(real);
+    assert_eq!(only(text), expected);
+}
+
+#[test]
+fn persistence_is_implied_without_a_port_and_by_a_granularity() {
+    let service = |text: &str, prefix| {
+        let netmask = Netmask::prefix(AddressFamily::Ipv4, prefix).unwrap();
+        let port = if text.contains(" 80 ") { 80 } else { 0 };
+        let persistence = Persistence::new(PERSISTENCE, netmask).unwrap();
+        let service = Service::new(ServiceKey::tcp(ip("192.0.2.1"), port), Scheduler::RoundRobin)
+            .with_persistence(persistence)
+            .unwrap();
+        let real =
+            lvs::RealServer::new(destination("10.0.0.1", port, ForwardingMethod::DirectRoute, 1));
+        assert_eq!(only(text), lvs::ServiceConfig::new(service).real_server(real));
+    };
+    let rest = "protocol TCP\nlb_algo rr\nlb_kind DR\nreal_server 10.0.0.1 {\n}\n}\n";
+    service(&format!("virtual_server 192.0.2.1 {{\n{rest}"), 32);
+    service(
+        &format!("virtual_server 192.0.2.1 80 {{\npersistence_granularity 255.255.255.0\n{rest}"),
+        24,
+    );
+}
+
+#[test]
+fn the_innermost_time_stands() {
+    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\ndelay_loop 10\nretry 5\ninhibit_on_failure\nalpha\nreal_server 10.0.0.1 80 {\ndelay_loop 0.5\nTCP_CHECK {\nretry 3\nconnect_ip 10.0.0.7\nbindto 10.0.0.8\nbind_port 99\nfwmark 5\nwarmup 2\n}\n}\n}\n";
+    let times = times()
+        .interval(Duration::from_millis(500))
+        .start_jitter(Duration::from_secs(2))
+        .retries(3)
+        .initial(Outcome::Down);
+    let source = Source::new().address("10.0.0.8:99".parse().unwrap()).mark(5);
+    let check = Check::new("10.0.0.7:80".parse().unwrap(), Kind::Tcp).source(source).timing(times);
+    let real = lvs::RealServer::new(destination("10.0.0.1", 80, ForwardingMethod::DirectRoute, 1))
+        .when_down(lvs::WhenDown::Quiesce)
+        .check(check);
+    let service = Service::new(ServiceKey::tcp(ip("192.0.2.1"), 80), Scheduler::RoundRobin);
+    assert_eq!(only(text), lvs::ServiceConfig::new(service).real_server(real));
+}
+
+#[test]
+fn groups_and_empty_servers_are_left_out() {
+    let text = "virtual_server group g {\nreal_server 10.0.0.1 80 {\n}\n}\nvirtual_server 192.0.2.1 80 {\n}\n";
+    assert_eq!(services(&config(text)).unwrap(), []);
+}
+
+#[test]
+fn a_granularity_of_the_other_family_is_refused() {
+    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\npersistence_granularity 64\nreal_server 10.0.0.1 80 {\n}\n}\n";
+    let error = services(&config(text)).unwrap_err();
+    assert!(error.to_string().starts_with("virtual_server 192.0.2.1:80: "), "{error}");
+}
