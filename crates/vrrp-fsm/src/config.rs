@@ -38,7 +38,8 @@ pub struct Config {
     /// replaces it in any case (RFC 9568 §6.1).
     pub preempt_mode: bool,
     /// `Accept_Mode`: whether a Master that is not the owner accepts packets for the addresses.
-    /// Default: false (RFC 9568 §6.1). The machine only keeps it for the caller, who installs the addresses.
+    /// Default: false (RFC 9568 §6.1). The machine only keeps it for the caller, who installs the
+    /// addresses.
     pub accept_mode: bool,
     /// The advertised addresses, in the order they are sent in. 1–255 addresses of `family`.
     pub virtual_addresses: Vec<IpAddr>,
@@ -47,7 +48,8 @@ pub struct Config {
     pub link_local_first: bool,
     /// The authentication of version 2 (RFC 2338 §5.3.6). Default: none.
     pub authentication: Authentication,
-    /// Which checksums over IPv4 are sent and accepted. Default: both accepted, the one with a pseudo-header sent.
+    /// Which checksums over IPv4 are sent and accepted. Default: both accepted, the one with a
+    /// pseudo-header sent.
     pub checksum: ChecksumPolicy,
     /// What happens to an advertisement whose addresses are not ours. Default: as the version says.
     pub address_list_mismatch: AddressListPolicy,
@@ -57,7 +59,8 @@ pub struct Config {
     /// Who may announce with priority 0 that the Master leaves. Default: only the recorded Master.
     pub release_from: ReleasePolicy,
     /// Whether a router that wakes up too late yields instead of acting on what it knew before.
-    /// Default: true. See [`VirtualRouter`](crate::VirtualRouter#a-late-wake).
+    /// Default: true. See [`VirtualRouter`](crate::VirtualRouter#a-late-wake). It takes for granted
+    /// that the others have the same `missed_advertisements`.
     pub late_wake_rule: bool,
     /// What a Master does that cannot send any advertisement. Default: it releases the addresses.
     pub send_failure: SendFailurePolicy,
@@ -66,12 +69,14 @@ pub struct Config {
     /// Which hop limits are accepted on unicast paths. Default: any. On multicast paths it is
     /// always exactly 255 (RFC 9568 §5.1.1.3).
     pub unicast_hop_limit: HopLimitPolicy,
-    /// The ways to the other routers; [`PathId`](crate::PathId) is an index into it. Default: one multicast path.
+    /// The ways to the other routers; [`PathId`](crate::PathId) is an index into it. Default: one
+    /// multicast path.
     pub paths: Vec<PathConfig>,
 }
 
 impl Config {
-    /// A version 3 router of priority 100 with one multicast path, 1 s intervals and no addresses yet.
+    /// A version 3 router of priority 100 with one multicast path, 1 s intervals and no addresses
+    /// yet.
     #[must_use]
     pub fn new(vrid: Vrid, family: AddressFamily) -> Self {
         Self {

@@ -11,13 +11,14 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Contention {
     pub(crate) loser: IpAddr,
-    pub(crate) since: Instant,
+    since: Instant,
     /// Its last advertisement.
     last: Instant,
     /// The silence after which it is over.
     quiet: Duration,
-    /// When to report it while it goes on.
-    report_at: Instant,
+    reported_at: Instant,
+    /// The time between two reports while it goes on.
+    report_interval: Duration,
 }
 
 impl Contention {
@@ -25,8 +26,13 @@ impl Contention {
         self.last + self.quiet
     }
 
+    /// When there is something to report: it is over, or has gone on since the last report.
     pub(crate) fn deadline(&self) -> Instant {
-        self.over_at().min(self.report_at)
+        if self.last > self.reported_at {
+            self.over_at().min(self.last.max(self.reported_at + self.report_interval))
+        } else {
+            self.over_at()
+        }
     }
 }
 
@@ -34,32 +40,32 @@ impl VirtualRouter {
     /// A losing advertisement. Announces when the first one comes, because hosts may have learned
     /// the loser's MAC address; RFC 9568 §6.4.3 leaves them with it.
     pub(crate) fn contended(&mut self, now: Instant, heard: &Heard) {
-        let report_at = now + self.master_down_interval(self.config.advertisement_interval);
-        let Phase::Master(Master { contention, .. }) = &mut self.phase else { return };
-        let first = contention.is_none();
-        *contention = Some(Contention {
-            loser: heard.source,
-            since: contention.map_or(now, |contention| contention.since),
-            last: now,
-            quiet: heard.interval * 2,
-            report_at: contention.map_or(report_at, |contention| contention.report_at),
-        });
-        if first {
-            self.announce_again();
+        let report_interval = self.master_down_interval(self.config.advertisement_interval);
+        let Phase::Master(Master { contention: slot, .. }) = &mut self.phase else { return };
+        let (loser, quiet) = (heard.source, heard.interval * 2);
+        match slot {
+            Some(contention) => {
+                *contention = Contention { loser, last: now, quiet, ..*contention };
+            }
+            None => {
+                let (since, last, reported_at) = (now, now, now);
+                *slot =
+                    Some(Contention { loser, since, last, quiet, reported_at, report_interval });
+                self.announce_again();
+            }
         }
     }
 
     /// Reports a contention that is over, or goes on for another master-down interval, and
     /// announces once more: the loser may have done so in between.
     pub(crate) fn contention_timeout(&mut self, now: Instant) {
-        let report_at = now + self.master_down_interval(self.config.advertisement_interval);
         let Phase::Master(Master { contention: slot, .. }) = &mut self.phase else { return };
         let Some(contention) = *slot else { return };
         if now < contention.deadline() {
             return;
         }
         let ongoing = now < contention.over_at();
-        *slot = ongoing.then_some(Contention { report_at, ..contention });
+        *slot = ongoing.then_some(Contention { reported_at: now, ..contention });
         if let Some(winner) = self.source(PathId::FIRST) {
             let Contention { loser, since, last, .. } = contention;
             let duration = last.saturating_duration_since(since);

@@ -6,8 +6,9 @@ use crate::{Discard, PathId};
 
 /// One received datagram, as it came from a raw socket, on one path.
 ///
-/// Nothing in it has been checked: that is what [`handle_datagram`](crate::VirtualRouter::handle_datagram)
-/// does, in one order and with one counter for each cause.
+/// Nothing in it has been checked: that is what
+/// [`handle_datagram`](crate::VirtualRouter::handle_datagram) does, in one order and with one
+/// counter for each cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
     path: PathId,
@@ -22,11 +23,13 @@ impl<'a> Datagram<'a> {
     /// An IPv4 packet with its header, which a raw socket always delivers.
     ///
     /// # Errors
-    /// [`Discard::Packet`] if the header does not hold together; there is no virtual router to charge it to.
+    /// [`Discard::Packet`] if the header does not hold together; there is no virtual router to
+    /// charge it to.
     pub fn ipv4(path: PathId, packet: &'a [u8]) -> Result<Self, Discard> {
         let packet = Ipv4Packet::parse(packet)?;
         let message = packet.message();
-        // Behind an authentication header, which has 24 octets, stands the same message (RFC 2338 §5.3.6).
+        // Behind an authentication header, which has 24 octets, stands the same message (RFC 2338
+        // §5.3.6).
         let vrid_at = if message == Err(PacketError::AuthenticationHeader) { 25 } else { 1 };
         Ok(Self {
             path,
@@ -38,7 +41,8 @@ impl<'a> Datagram<'a> {
         })
     }
 
-    /// The payload of an IPv6 packet of next header 112, and what the control data told about its header.
+    /// The payload of an IPv6 packet of next header 112, and what the control data told about its
+    /// header.
     ///
     /// `hop_limit` is `None` if the socket did not tell; that is good enough for unicast only. The
     /// socket option `IPV6_CHECKSUM` should be off: the kernel would drop bad checksums uncounted.
@@ -97,7 +101,8 @@ impl<'a> Datagram<'a> {
         AddressFamily::of(&self.source)
     }
 
-    /// The octet where an advertisement names its virtual router, unverified; `None` if it is too short for one.
+    /// The octet where an advertisement names its virtual router, unverified; `None` if it is too
+    /// short for one.
     #[must_use]
     pub const fn vrid(&self) -> Option<u8> {
         self.vrid

@@ -5,10 +5,11 @@ use vrrp_proto::{AddressFamily, Vrid};
 
 use crate::{Counter, Datagram, Discard, PathId, statistics::Discards};
 
-/// Finds the virtual router a datagram is for, by interface, address family, VRID and, for unicast, peer.
+/// Finds the virtual router a datagram is for, by interface, address family, VRID and, for unicast,
+/// peer.
 ///
-/// It also counts the datagrams that belong to none (RFC 8347 `vrid-errors` and so on). Adding and removing
-/// allocates, finding does not.
+/// It also counts the datagrams that belong to none (RFC 8347 `vrid-errors` and so on). Adding and
+/// removing allocates, finding does not.
 #[derive(Debug, Clone, Default)]
 pub struct Demux {
     routes: BTreeMap<Key, Route>,

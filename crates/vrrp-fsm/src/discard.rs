@@ -25,7 +25,8 @@ pub enum Discard {
         /// The path.
         path: PathId,
     },
-    /// It was sent to neither the group (RFC 9568 §5.1.1.2) nor, on a unicast path, to an address of ours.
+    /// It was sent to neither the group (RFC 9568 §5.1.1.2) nor, on a unicast path, to an address
+    /// of ours.
     #[error("sent to {destination}")]
     Destination {
         /// Where it was sent to.
@@ -62,7 +63,8 @@ pub enum Discard {
         /// Ours.
         expected: Version,
     },
-    /// Its checksum is right in a form that [`ChecksumPolicy::Strict`](crate::ChecksumPolicy::Strict) excludes.
+    /// Its checksum is right in a form that
+    /// [`ChecksumPolicy::Strict`](crate::ChecksumPolicy::Strict) excludes.
     #[error("not the checksum form {expected:?}")]
     ChecksumForm {
         /// The form that is required.

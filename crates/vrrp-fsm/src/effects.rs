@@ -119,7 +119,8 @@ impl Effects {
         self.progress = Progress::RetryAt(self.since);
     }
 
-    /// Installing is tried for one advertisement interval, and at least twice; removing until it succeeds.
+    /// Installing is tried for one advertisement interval, and at least twice; removing until it
+    /// succeeds.
     pub(crate) fn failed(&mut self, now: Instant, interval: Duration) -> AfterFailure {
         self.failures = self.failures.saturating_add(1);
         match self.wanted {

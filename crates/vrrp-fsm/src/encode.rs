@@ -9,7 +9,8 @@ use vrrp_proto::{
 
 use crate::{PathId, PathMode, Send, VirtualRouter};
 
-/// Octets of the longest datagram [`VirtualRouter::encode`] makes: a buffer of this size is always enough.
+/// Octets of the longest datagram [`VirtualRouter::encode`] makes: a buffer of this size is always
+/// enough.
 pub const MAX_DATAGRAM_LEN: usize = if MAX_IPV4_PACKET_LEN > MAX_IPV6_MESSAGE_LEN {
     MAX_IPV4_PACKET_LEN
 } else {
@@ -20,8 +21,8 @@ impl VirtualRouter {
     /// The bytes of an advertisement for one destination of one path, at the front of `buffer`.
     ///
     /// IPv4: the whole packet, for a socket with `IP_HDRINCL`. IPv6: the VRRP message with its
-    /// checksum; the socket has to set the hop limit 255 (RFC 9568 §5.1.2.3). The same output gives the same bytes,
-    /// however often it is encoded.
+    /// checksum; the socket has to set the hop limit 255 (RFC 9568 §5.1.2.3). The same output gives
+    /// the same bytes, however often it is encoded.
     ///
     /// # Errors
     /// [`EncodeError`] if the path is unknown or has no source address, or the buffer is too small.

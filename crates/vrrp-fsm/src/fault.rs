@@ -10,12 +10,13 @@ use core::fmt;
 pub enum Fault {
     /// The interface is down or gone. Set and cleared by the caller.
     LinkDown,
-    /// No path has an address to send from. Follows [`handle_source_address`](crate::VirtualRouter::handle_source_address).
+    /// No path has an address to send from. Follows
+    /// [`handle_source_address`](crate::VirtualRouter::handle_source_address).
     NoSourceAddress,
     /// The service behind the addresses is not ready to serve. Set and cleared by the caller.
     NotReady,
-    /// Advertisements could not be sent on any path for a master-down interval. Set by the machine, which also clears
-    /// it after a growing pause to try again.
+    /// Advertisements could not be sent on any path for a master-down interval. Set by the machine,
+    /// which also clears it after a growing pause to try again.
     CannotAdvertise,
     /// The virtual addresses could not be installed. Set by the machine, which also clears it after
     /// a growing pause to try again.

@@ -95,7 +95,8 @@ impl VirtualRouter {
         }
     }
 
-    /// What became of one transmission of an [`Output::Send`]: on unicast paths `Ok` if any peer was sent to.
+    /// What became of one transmission of an [`Output::Send`]: on unicast paths `Ok` if any peer
+    /// was sent to.
     pub fn handle_send(&mut self, now: Instant, path: PathId, result: Result<(), SendFailed>) {
         let now = self.advance(now);
         let Some(path) = self.paths.get_mut(path.index()) else { return };
@@ -155,7 +156,8 @@ impl VirtualRouter {
         }
     }
 
-    /// A new configuration, without leaving the election. The effective priority becomes the configured one.
+    /// A new configuration, without leaving the election. The effective priority becomes the
+    /// configured one.
     ///
     /// A Master advertises at once, and wishes for the new addresses if they differ.
     ///

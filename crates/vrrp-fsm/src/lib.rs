@@ -1,9 +1,9 @@
 //! The VRRP election as a pure state machine: no I/O, no clock, no threads.
 //!
 //! A VRRP router shares virtual addresses with others on its link: one of them, the Master, answers
-//! for the addresses and advertises; the others, the Backups, take over when its advertisements stay
-//! away. This crate is the part that decides (RFC 9568 §6, RFC 3768 §6), for one virtual router or many.
-//! RFC 9568 calls the Master Active; everything else in the field says Master.
+//! for the addresses and advertises; the others, the Backups, take over when its advertisements
+//! stay away. This crate is the part that decides (RFC 9568 §6, RFC 3768 §6), for one virtual
+//! router or many. RFC 9568 calls the Master Active; everything else in the field says Master.
 //!
 //! # Mental model
 //!
@@ -20,7 +20,8 @@
 //! ```
 //!
 //! - [`VirtualRouter`] is one election. Its documentation has the state diagram and the contract
-//!   between it and its caller: what to call when, in which order outputs come, what happens to failures.
+//!   between it and its caller: what to call when, in which order outputs come, what happens to
+//!   failures.
 //! - [`Config`] is what an operator decides; it is validated as a whole.
 //! - [`Datagram`] is what came from a raw socket, unchecked: the whole receive ladder is in here.
 //!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
@@ -91,8 +92,9 @@
 //!
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
 //! does so in simulated time. There are no sync groups, no trackers (but
-//! [`handle_priority`](VirtualRouter::handle_priority) and [`handle_fault`](VirtualRouter::handle_fault) for them to call) and no
-//! authentication header (AH).
+//! [`handle_priority`](VirtualRouter::handle_priority) and
+//! [`handle_fault`](VirtualRouter::handle_fault) for them to call) and no authentication header
+//! (AH).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

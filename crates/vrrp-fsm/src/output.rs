@@ -17,8 +17,8 @@ pub enum Output {
     /// Make the virtual addresses present and announced, or absent, then report by
     /// [`handle_effect`](crate::VirtualRouter::handle_effect).
     ///
-    /// Level-triggered: work on an older id stops, its result no longer matters. What is already there,
-    /// or already gone, is a success.
+    /// Level-triggered: work on an older id stops, its result no longer matters. What is already
+    /// there, or already gone, is a success.
     SetAddresses {
         /// What to reach.
         wanted: Wanted,
@@ -30,7 +30,8 @@ pub enum Output {
     Announce,
     /// The state that counts for users of the addresses has changed.
     ///
-    /// `to: Master` follows the installation of the addresses, `to: Initialize` their removal, and `to: Backup` precedes it.
+    /// `to: Master` follows the installation of the addresses, `to: Initialize` their removal, and
+    /// `to: Backup` precedes it.
     StateChanged {
         /// The state before.
         from: State,
@@ -38,7 +39,8 @@ pub enum Output {
         to: State,
         /// What caused it.
         reason: Reason,
-        /// Which mastership of this machine it is about, see [`VirtualRouter::term`](crate::VirtualRouter::term).
+        /// Which mastership of this machine it is about, see
+        /// [`VirtualRouter::term`](crate::VirtualRouter::term).
         term: u64,
     },
     /// Another router advertised as Master while we were, with less right to it.
@@ -49,12 +51,14 @@ pub enum Output {
         loser: IpAddr,
         /// From its first losing advertisement to the last.
         duration: Duration,
-        /// Whether it goes on: the loser may not hear us. Then a report comes every master-down interval.
+        /// Whether it goes on: the loser may not hear us. Then a report comes every master-down
+        /// interval.
         ongoing: bool,
     },
 }
 
-/// One advertisement of ours; [`VirtualRouter::encode`](crate::VirtualRouter::encode) makes its bytes.
+/// One advertisement of ours; [`VirtualRouter::encode`](crate::VirtualRouter::encode) makes its
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Send {

@@ -36,7 +36,8 @@ impl Default for ChecksumPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum AddressListPolicy {
-    /// Version 2 discards it unless its priority is 255 (RFC 3768 §7.1); version 3 counts it (RFC 9568 §7.1).
+    /// Version 2 discards it unless its priority is 255 (RFC 3768 §7.1); version 3 counts it (RFC
+    /// 9568 §7.1).
     #[default]
     ByVersion,
     /// It is counted and used.
@@ -76,7 +77,8 @@ pub enum AddressesLostPolicy {
     /// It installs them again.
     #[default]
     Reinstall,
-    /// It releases the rest with priority 0 and becomes Backup for one skew time, as keepalived does.
+    /// It releases the rest with priority 0 and becomes Backup for one skew time, as keepalived
+    /// does.
     StepDown,
 }
 

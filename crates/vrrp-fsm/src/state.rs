@@ -20,7 +20,8 @@ pub enum State {
     Initialize,
     /// Another router is Master, or may be.
     Backup,
-    /// This router answers for the virtual addresses. RFC 9568 calls it Active, RFC 3768 and keepalived Master.
+    /// This router answers for the virtual addresses. RFC 9568 calls it Active, RFC 3768 and
+    /// keepalived Master.
     Master,
 }
 

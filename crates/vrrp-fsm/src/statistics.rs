@@ -32,7 +32,8 @@ pub struct Statistics {
     pub addresses_lost: u64,
     /// Times the router yielded, or waited longer, because it woke up late or packets were lost.
     pub late_wakes: u64,
-    /// Outputs that were lost because the caller does not drain [`poll_output`](crate::VirtualRouter::poll_output).
+    /// Outputs that were lost because the caller does not drain
+    /// [`poll_output`](crate::VirtualRouter::poll_output).
     pub outputs_lost: u64,
     pub(crate) discards: Discards,
 }

@@ -4,7 +4,8 @@ use core::{
     time::Duration,
 };
 
-/// A moment of a monotonic clock, in nanoseconds since an epoch of the caller's choice (64 bits: 584 years).
+/// A moment of a monotonic clock, in nanoseconds since an epoch of the caller's choice (64 bits:
+/// 584 years).
 ///
 /// The machine never reads a clock: every input carries its moment. On Linux `CLOCK_MONOTONIC` is
 /// the right source, because steps of the wall clock must not move a timer.

@@ -22,7 +22,8 @@ pub(crate) fn skew_time(
     base * (256 - u32::from(priority.get())) / 256
 }
 
-/// `Master_Down_Interval`: `k * Master_Adver_Interval + Skew_Time` (RFC 9568 §6.1 and RFC 3768 §6.1, where `k` is 3).
+/// `Master_Down_Interval`: `k * Master_Adver_Interval + Skew_Time` (RFC 9568 §6.1 and RFC 3768
+/// §6.1, where `k` is 3).
 pub(crate) fn master_down_interval(
     version: Version,
     priority: Priority,

@@ -64,7 +64,8 @@ impl Config {
                 }
                 check_all(peers, self.family)
             }
-            // Routers with several addresses need a name to be known by, which packets do not carry.
+            // Routers with several addresses need a name to be known by, which packets do not
+            // carry.
             more => Err(ConfigError::SeveralPaths { count: more.len() }),
         }
     }
@@ -165,7 +166,8 @@ pub enum ConfigError {
         /// How many there are.
         count: usize,
     },
-    /// A running virtual router cannot change its VRID, address family or version: it would be another one.
+    /// A running virtual router cannot change its VRID, address family or version: it would be
+    /// another one.
     #[error("the VRID, address family and version of a running virtual router cannot change")]
     IdentityChanged,
 }

@@ -39,19 +39,21 @@ use crate::{
 ///
 /// # Contract
 ///
-/// - **Inputs** are the methods `handle_*`; each takes `now` first. An earlier `now` than the latest
-///   is taken for the latest.
+/// - **Inputs** are the methods `handle_*`; each takes `now` first. An earlier `now` than the
+///   latest is taken for the latest.
 /// - **Outputs** come from [`poll_output`](Self::poll_output), in the order they have to happen in.
 ///   Drain it to `None` after *every* input.
-/// - **Time**: call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout). Calls that come early,
-///   late or twice do no harm. After it the next deadline is never in the past.
+/// - **Time**: call [`handle_timeout`](Self::handle_timeout) at
+///   [`poll_timeout`](Self::poll_timeout). Calls that come early, late or twice do no harm. After
+///   it the next deadline is never in the past.
 /// - **Datagrams before deadlines**: hand over what the sockets hold, up to a bound of your choice,
 ///   before a deadline that is due: a process that was stopped must not act on stale news. Report
 ///   what the kernel dropped by [`handle_overflow`](Self::handle_overflow).
-/// - **Results**: every [`Output::Send`] is answered by one [`handle_send`](Self::handle_send) a path, every
-///   [`Output::SetAddresses`] by one [`handle_effect`](Self::handle_effect), at once or later.
-/// - Nothing but [`new`](Self::new) and [`handle_config`](Self::handle_config) allocates, nothing panics, and
-///   what comes from the network never makes more than six outputs.
+/// - **Results**: every [`Output::Send`] is answered by one [`handle_send`](Self::handle_send) a
+///   path, every [`Output::SetAddresses`] by one [`handle_effect`](Self::handle_effect), at once or
+///   later.
+/// - Nothing but [`new`](Self::new) and [`handle_config`](Self::handle_config) allocates, nothing
+///   panics, and what comes from the network never makes more than six outputs.
 ///
 /// # Order
 ///
@@ -68,19 +70,23 @@ use crate::{
 ///
 /// - Installing is tried again for one advertisement interval. Then the machine gives up:
 ///   priority 0, release, [`Fault::AddressesFailed`].
-/// - Removing is tried again for ever, ever more slowly; `Initialize` is not reported before it succeeds.
-/// - If no path takes an advertisement for a master-down interval, others have taken over:
-///   priority 0, release, [`Fault::CannotAdvertise`] (unless [`SendFailurePolicy::Keep`](crate::SendFailurePolicy::Keep)).
-/// - Both faults clear by themselves after a pause that doubles each time. Until a mastership succeeds the router
-///   preempts nobody, and after `CannotAdvertise` it installs nothing before an advertisement has gone out.
+/// - Removing is tried again for ever, ever more slowly; `Initialize` is not reported before it
+///   succeeds.
+/// - If no path takes an advertisement for a master-down interval, others have taken over: priority
+///   0, release, [`Fault::CannotAdvertise`] (unless
+///   [`SendFailurePolicy::Keep`](crate::SendFailurePolicy::Keep)).
+/// - Both faults clear by themselves after a pause that doubles each time. Until a mastership
+///   succeeds the router preempts nobody, and after `CannotAdvertise` it installs nothing before an
+///   advertisement has gone out.
 ///
 /// # A late wake
 ///
-/// A process that was stopped (SIGSTOP, cgroup freezer, swapping) is replaced by another
-/// router, and goes on with addresses that are no longer its own when it wakes. With
-/// [`Config::late_wake_rule`] a Master whose timer is so late that a Backup may have expired becomes
-/// Backup before it does anything else, whatever the input, and a Backup whose timer is late by more than an interval
-/// waits once more. A hypervisor that stops the guest's clock as well is not noticed.
+/// A process that was stopped (SIGSTOP, cgroup freezer, swapping) is replaced by another router,
+/// and goes on with addresses that are no longer its own when it wakes. With
+/// [`Config::late_wake_rule`] a Master whose timer is so late that a Backup may have expired
+/// becomes Backup before it does anything else, whatever the input, and a Backup whose timer is
+/// late by more than an interval waits once more. A hypervisor that stops the guest's clock as well
+/// is not noticed.
 #[derive(Debug)]
 pub struct VirtualRouter {
     pub(crate) config: Config,
@@ -209,7 +215,8 @@ impl VirtualRouter {
 
     /// How often this machine has become Master, the present time included; 0 before the first.
     ///
-    /// It orders the masterships of one process. It is *not* a fencing token: other routers count by themselves.
+    /// It orders the masterships of one process. It is *not* a fencing token: other routers count
+    /// by themselves.
     #[must_use]
     pub const fn term(&self) -> u64 {
         self.term

@@ -22,7 +22,8 @@ impl VirtualRouter {
         }
     }
 
-    /// The Shutdown event, also by a fault: leaves the election, as Master with priority 0 (RFC 9568 §6.4.3).
+    /// The Shutdown event, also by a fault: leaves the election, as Master with priority 0 (RFC
+    /// 9568 §6.4.3).
     pub(crate) fn stop(&mut self, now: Instant, reason: Reason) {
         match self.phase {
             Phase::Initialize => return,

@@ -213,6 +213,19 @@ fn a_loser_that_does_not_hear_us_is_reported_again_and_again() {
 }
 
 #[test]
+fn one_packet_of_a_slow_loser_is_reported_once() {
+    let (mut host, start) = Host::master(config(100), "192.0.2.5");
+    let slow = config(50).advertisement_interval(SECOND * 40);
+    host.receive(start + SECOND / 2, &advertisement(slow, "192.0.2.3", 50)).unwrap();
+    host.run_until(start + SECOND * 200);
+    let (reports, announcements) = (
+        host.log.iter().filter(|output| matches!(output, Output::Contended { .. })).count(),
+        host.log.iter().filter(|output| **output == Output::Announce).count(),
+    );
+    assert_eq!((reports, announcements), (1, 2));
+}
+
+#[test]
 fn outputs_that_nobody_takes_do_not_pile_up() {
     let mut host = Host::started(config(100), "192.0.2.5");
     let worse = advertisement(config(100), "192.0.2.3", 50);
