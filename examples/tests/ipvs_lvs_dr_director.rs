@@ -121,8 +121,10 @@ fn two_directors_fail_over_and_check_their_real_servers() {
 
     // The Master is asked to end: the other has taken over by then, and nothing of it is left.
     assert!(first.terminate().unwrap().success(), "{}", first.log());
-    assert!(second.wait_line("-> master", PATIENCE).is_some(), "{}", second.log());
-    assert_eq!((holds(&hosts[0]), holds(&hosts[1])), (false, true));
+    assert!(!holds(&hosts[0]), "{}", first.log());
+    // Not by its log: on a slow machine it may have been master for a moment at the start, too.
+    let taken = eventually(PATIENCE, || holds(&hosts[1]).then_some(()));
+    assert!(taken.is_some(), "{}", second.log());
     assert_eq!(table(&hosts[0]), "");
     assert_eq!(answer(&client).as_deref(), Some("two"));
 

@@ -57,10 +57,11 @@ fn a_capture_sees_only_what_its_filter_passes_and_when() {
 fn a_node_has_a_run_directory_of_its_own() {
     need!(netns);
     let (one, two) = (Node::new().unwrap(), Node::new().unwrap());
-    one.run(|| std::fs::write("/run/lab.pid", "1")).unwrap();
-    assert!(one.run(|| std::fs::exists("/run/lab.pid")).unwrap());
-    assert!(!two.run(|| std::fs::exists("/run/lab.pid")).unwrap());
-    assert!(!std::fs::exists("/run/lab.pid").unwrap());
+    let path = format!("/run/lab-{}.pid", std::process::id());
+    one.run(|| std::fs::write(&path, "1")).unwrap();
+    assert!(one.run(|| std::fs::exists(&path)).unwrap());
+    assert!(!two.run(|| std::fs::exists(&path)).unwrap());
+    assert!(!std::fs::exists(&path).unwrap());
 }
 
 #[test]
