@@ -2,7 +2,9 @@
 
 use core::{fmt, net::IpAddr, time::Duration};
 
-use vrrp_fsm::{Config, Discard, Instant, Output, Reason, State, VirtualRouter, Wanted};
+use vrrp_fsm::{
+    Config, Discard, Instant, Output, Reason, State, Statistics, VirtualRouter, Wanted,
+};
 use vrrp_proto::{Advertisement, Header, Interval, Ipv4Packet, Priority, PseudoHeader, Version};
 
 use crate::{RouterId, host::Packet, input::Input};
@@ -104,24 +106,21 @@ pub(crate) struct Snapshot {
     pub(crate) state: State,
     pub(crate) deadline: Option<Instant>,
     pub(crate) priority: Priority,
-    discards: u64,
-    received: u64,
-    late_wakes: u64,
-    outputs_lost: u64,
+    pub(crate) statistics: Statistics,
 }
 
 impl Snapshot {
     pub(crate) fn of(machine: &VirtualRouter) -> Self {
-        let statistics = machine.statistics();
         Self {
             state: machine.state(),
             deadline: machine.poll_timeout(),
             priority: machine.priority(),
-            discards: statistics.discards().map(|(_, count)| count).sum(),
-            received: statistics.advertisements_received,
-            late_wakes: statistics.late_wakes,
-            outputs_lost: statistics.outputs_lost,
+            statistics: *machine.statistics(),
         }
+    }
+
+    fn discards(&self) -> u64 {
+        self.statistics.discards().map(|(_, count)| count).sum()
     }
 }
 
@@ -171,7 +170,7 @@ impl Checker {
                 format!("{} with addresses that nobody removes", after.state),
             ));
         }
-        if after.outputs_lost > 0 {
+        if after.statistics.outputs_lost > 0 {
             return Err((Invariant::OutputsKept, "an output was lost".to_owned()));
         }
         Ok(())
@@ -239,7 +238,12 @@ impl Checker {
             }
             Output::SetAddresses { wanted, .. } => {
                 self.wanted = wanted;
-                if wanted == Wanted::All && (after.state != State::Master || !self.sent) {
+                // A retry may be taken back by what else was due at the same moment.
+                let taken_back = step.outputs.iter().any(|output| {
+                    matches!(output, Output::SetAddresses { wanted: Wanted::None, .. })
+                });
+                let master = after.state == State::Master || taken_back;
+                if wanted == Wanted::All && (!master || !self.sent) {
                     let found = format!("addresses wanted as {} before advertising", after.state);
                     return Err((Invariant::AdvertiseFirst, found));
                 }
@@ -343,9 +347,11 @@ fn nothing_changed(step: &Step<'_>) -> Result<(), Broken> {
         before.state == after.state && before.deadline == after.deadline && outputs.is_empty();
     let describe = || format!("{verdict:?}: {before:?}, then {after:?} and {outputs:?}");
     // Whoever wakes too late may have to act on that first, whatever wakes it.
-    let woke_late = after.late_wakes != before.late_wakes;
+    let woke_late = after.statistics.late_wakes != before.statistics.late_wakes;
     if verdict.is_some() && !woke_late {
-        let counted = after.discards == before.discards + 1 && after.received == before.received;
+        let received = after.statistics.advertisements_received;
+        let counted = after.discards() == before.discards() + 1
+            && received == before.statistics.advertisements_received;
         if !same || !counted {
             return Err((Invariant::DiscardsChangeNothing, describe()));
         }
@@ -376,22 +382,25 @@ fn transition(step: &Step<'_>) -> Result<(), Broken> {
             Err((Invariant::PromotionByTimer, found))
         }
         (State::Master, State::Backup) => {
-            let rule_of_its_own = outputs.iter().any(|output| {
-                matches!(
-                    output,
-                    Output::StateChanged {
-                        reason: Reason::LateWake { .. } | Reason::AddressesLost,
-                        ..
-                    }
-                )
-            });
+            // What was not reported yet (a promotion without addresses so far) is not taken back aloud.
+            let rule_of_its_own = matches!(input, Input::AddressesLost)
+                || outputs.iter().any(|output| {
+                    matches!(
+                        output,
+                        Output::StateChanged {
+                            reason: Reason::LateWake { .. } | Reason::AddressesLost,
+                            ..
+                        }
+                    )
+                });
             let beaten = if let Input::Datagram(packet) = input {
                 heard(packet)
                     .is_some_and(|heard| (heard.priority, heard.source) > (before.priority, source))
             } else {
                 false
             };
-            if rule_of_its_own || beaten || after.late_wakes != before.late_wakes {
+            let woke_late = after.statistics.late_wakes != before.statistics.late_wakes;
+            if rule_of_its_own || beaten || woke_late {
                 return Ok(());
             }
             let found = format!("priority {} of {} by {input:?}", config.priority, source);

@@ -73,9 +73,20 @@ impl Simulation {
         // What is under way was sent in less quiet times.
         let latest = self.queue.latest(|event| matches!(event, Event::Arrives { .. }));
         let rest = latest.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now));
-        self.run_for(rest)?;
+        // And a Master that could not send may give up until it has sent again.
+        let interval = self.hosts.iter().map(interval).max().unwrap_or_default();
+        self.run_for(rest.max(interval + self.slack()))?;
+        // Who stayed away comes back, who left is gone, addresses that could not be removed are: each
+        // of these may take several attempts, further and further apart.
         self.run_until(RECOVERY, |simulation| {
-            simulation.candidates().all(|(_, machine)| machine.state() != State::Initialize)
+            simulation.hosts.iter().all(|host| {
+                let Some(machine) = &host.machine else { return true };
+                match machine.state() {
+                    State::Initialize => !machine.is_candidate() && !host.installed,
+                    State::Backup => !host.installed,
+                    State::Master => true,
+                }
+            })
         })?;
         let bounds = self.bounds();
         self.quiet(bounds.one_master)?;
