@@ -49,6 +49,7 @@ use alloc::vec::Vec;
 pub use config::*;
 pub use diagnostic::{Code, Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use loader::{LoadError, Loaded, Loader, SingleFile};
+pub use schema::{KeywordInfo, keywords};
 pub use source::{FileId, SourceFile, Sources, Span, Spanned};
 pub use text::expand::{MAX_EXPANDED_BYTES, MAX_EXPANDED_LINES};
 pub use text::include::{MAX_INCLUDED_BYTES, MAX_INCLUDED_FILES};

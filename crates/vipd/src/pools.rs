@@ -10,8 +10,8 @@ use ipvs::{
     Service, ServiceFlags, ServiceKey, Thresholds, Tunnel, Weight,
 };
 use keepalived_conf::{
-    Check as WrittenCheck, CheckSettings, Config, Forwarding, Protocol, RealServer, Target,
-    TcpCheck, VirtualServer,
+    Check as WrittenCheck, CheckSettings, Config, Family, Forwarding, Protocol, RealServer,
+    SchedulerFlag, Target, TcpCheck, VirtualServer,
 };
 
 /// keepalived's persistence where it is implied but no timeout is written.
@@ -23,6 +23,8 @@ const PERSISTENCE: Duration = Duration::from_secs(360);
 pub(crate) enum PoolError {
     #[error("virtual_server {server}: {source}")]
     Persistence { server: String, source: ipvs::PersistenceError },
+    #[error("virtual_server {server}: persistence_engine: {source}")]
+    Engine { server: String, source: ipvs::NameError },
     #[error("virtual_server {server}, real_server {real}: {source}")]
     Destination { server: String, real: IpAddr, source: ipvs::DestinationError },
 }
@@ -40,10 +42,7 @@ fn service(server: &VirtualServer) -> Result<Option<lvs::ServiceConfig>, PoolErr
         .as_ref()
         .and_then(|name| name.value.parse().ok())
         .unwrap_or(Scheduler::WeightedLeastConnections);
-    let mut service = Service::new(key, scheduler);
-    if server.one_packet.is_some() {
-        service = service.with_flags(ServiceFlags::ONE_PACKET);
-    }
+    let mut service = Service::new(key, scheduler).with_flags(flags(server));
     if let Some(timeout) = persistence(server) {
         let wrong = |source| PoolError::Persistence {
             server: describe_target(&server.target.value),
@@ -53,15 +52,34 @@ fn service(server: &VirtualServer) -> Result<Option<lvs::ServiceConfig>, PoolErr
             Some(prefix) => Netmask::prefix(key.family(), prefix.value).map_err(wrong)?,
             None => Netmask::host(key.family()),
         };
-        service = service
-            .with_persistence(Persistence::new(timeout, netmask).map_err(wrong)?)
-            .map_err(wrong)?;
+        let mut persistence = Persistence::new(timeout, netmask).map_err(wrong)?;
+        if let Some(engine) = &server.persistence_engine {
+            let wrong = |source| PoolError::Engine {
+                server: describe_target(&server.target.value),
+                source,
+            };
+            persistence = persistence.with_engine(engine.value.parse().map_err(wrong)?);
+        }
+        service = service.with_persistence(persistence).map_err(wrong)?;
     }
     let mut config = lvs::ServiceConfig::new(service);
     for real in &server.real_servers {
         config = config.real_server(real_server(server, real)?);
     }
     Ok(Some(config))
+}
+
+fn flags(server: &VirtualServer) -> ServiceFlags {
+    let one_packet =
+        if server.one_packet.is_some() { ServiceFlags::ONE_PACKET } else { ServiceFlags::NONE };
+    server.scheduler_flags.iter().fold(one_packet, |flags, flag| {
+        flags
+            | match flag.value {
+                SchedulerFlag::One => ServiceFlags::SCHEDULER_1,
+                SchedulerFlag::Two => ServiceFlags::SCHEDULER_2,
+                SchedulerFlag::Three => ServiceFlags::SCHEDULER_3,
+            }
+    })
 }
 
 fn key(server: &VirtualServer) -> Option<ServiceKey> {
@@ -75,10 +93,14 @@ fn key(server: &VirtualServer) -> Option<ServiceKey> {
             })
         }
         Target::FirewallMark(mark) => {
-            let family = server
+            let of_servers = server
                 .real_servers
                 .first()
                 .map_or(AddressFamily::Ipv4, |real| AddressFamily::of(&real.address.value));
+            let family = server.family.map_or(of_servers, |family| match family.value {
+                Family::Ipv4 => AddressFamily::Ipv4,
+                Family::Ipv6 => AddressFamily::Ipv6,
+            });
             NonZeroU32::new(mark).map(|mark| ServiceKey::firewall_mark(family, mark))
         }
         Target::Group(_) | _ => None,
@@ -158,6 +180,9 @@ fn tcp_check(server: &VirtualServer, real: &RealServer, check: &TcpCheck) -> Che
             core::net::Ipv6Addr::UNSPECIFIED.into()
         };
         source = source.address(SocketAddr::new(any, port.value));
+    }
+    if let Some(interface) = &check.bind_interface {
+        source = source.interface(&interface.value);
     }
     if let Some(mark) = check.firewall_mark.filter(|mark| mark.value != 0) {
         source = source.mark(mark.value);

@@ -50,6 +50,28 @@ pub enum Forwarding {
     Tunnel,
 }
 
+/// `ip_family`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "IP has these two families")]
+pub enum Family {
+    /// `inet`.
+    Ipv4,
+    /// `inet6`.
+    Ipv6,
+}
+
+/// A flag of the scheduler, by its number; what it means depends on the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the kernel has these three")]
+pub enum SchedulerFlag {
+    /// `flag-1`; `sh` and `mh`: fall back to another server if the chosen one is unavailable.
+    One,
+    /// `flag-2`; `sh` and `mh`: the source port counts too.
+    Two,
+    /// `flag-3`.
+    Three,
+}
+
 /// Timing of checks; each level (virtual server, real server, checker) may set it, the innermost stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -99,8 +121,14 @@ pub struct VirtualServer {
     pub persistence_timeout: Option<Spanned<Duration>>,
     /// `persistence_granularity`: IPv4 as netmask, IPv6 as prefix length, here always as prefix length.
     pub persistence_granularity: Option<Spanned<u8>>,
+    /// `persistence_engine`, e.g. `sip`.
+    pub persistence_engine: Option<Spanned<String>>,
+    /// `ip_family`: of a firewall mark; default: that of the real servers.
+    pub family: Option<Spanned<Family>>,
     /// `ops`: one packet scheduling.
     pub one_packet: Option<Span>,
+    /// `flag-1` to `flag-3`, `sh-fallback`, `mh-fallback` (1), `sh-port`, `mh-port` (2).
+    pub scheduler_flags: Vec<Spanned<SchedulerFlag>>,
     /// Timing of all its checks.
     pub checks: CheckSettings,
     /// `weight`: default weight of its real servers.
@@ -193,6 +221,8 @@ pub struct TcpCheck {
     pub bindto: Option<Spanned<IpAddr>>,
     /// `bind_port`.
     pub bind_port: Option<Spanned<u16>>,
+    /// `bind_if`.
+    pub bind_interface: Option<Spanned<String>>,
     /// `fwmark`.
     pub firewall_mark: Option<Spanned<u32>>,
     /// Timing.

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 pub use global::{Garp, Global, SmtpServer};
 pub use lvs::{
-    Check, CheckSettings, Forwarding, Protocol, RealServer, SorryServer, Target, TcpCheck,
-    UnsupportedCheck, VirtualServer,
+    Check, CheckSettings, Family, Forwarding, Protocol, RealServer, SchedulerFlag, SorryServer,
+    Target, TcpCheck, UnsupportedCheck, VirtualServer,
 };
 pub use vrrp::{
     Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track,

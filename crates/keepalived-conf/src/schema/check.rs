@@ -33,7 +33,7 @@ impl Scope for TcpCheck {
         value("bind_port", 1, |cx, check, st| {
             check.bind_port = st.arguments.first().and_then(|word| cx.port(word));
         }),
-        named("bind_if", "checks go out where the routing table says"),
+        value("bind_if", 1, |_, check, st| check.bind_interface = Context::text(st)),
         value("fwmark", 1, |cx, check, st| {
             check.firewall_mark = cx.number(st, 0, u32::MAX, "0");
         }),

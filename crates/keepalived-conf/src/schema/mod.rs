@@ -23,7 +23,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::{Config, Directive};
+use crate::config::{
+    Config, Directive, Global, RealServer, SyncGroup, TcpCheck, VirtualServer, VrrpInstance,
+    VrrpScript,
+};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::source::{Span, Spanned};
 use crate::text::lex::Word;
@@ -102,6 +105,46 @@ pub(crate) trait Scope: Sized + 'static {
     fn names() -> Vec<&'static str> {
         Self::KEYWORDS.iter().map(|keyword| keyword.name).collect()
     }
+}
+
+/// A keyword that this crate knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct KeywordInfo {
+    /// The block it stands in; empty for the top level.
+    pub block: &'static str,
+    /// The keyword.
+    pub name: &'static str,
+    /// Whether it opens a block of its own that is read.
+    pub opens_block: bool,
+    /// Whether its value is read; otherwise it is known by name only.
+    pub typed: bool,
+    /// What does not happen although it is configured; `None`: this version acts on it.
+    pub missing: Option<&'static str>,
+}
+
+/// Every keyword that is known, block by block.
+#[must_use]
+pub fn keywords() -> Vec<KeywordInfo> {
+    fn of<T: Scope>() -> impl Iterator<Item = KeywordInfo> {
+        T::KEYWORDS.iter().map(|keyword| KeywordInfo {
+            block: T::TITLE,
+            name: keyword.name,
+            opens_block: matches!(keyword.kind, Kind::Block(_)),
+            typed: !matches!(keyword.kind, Kind::Named),
+            missing: keyword.missing,
+        })
+    }
+    of::<Config>()
+        .chain(of::<Global>())
+        .chain(of::<VrrpInstance>())
+        .chain(of::<instance::AuthenticationBlock>())
+        .chain(of::<SyncGroup>())
+        .chain(of::<VrrpScript>())
+        .chain(of::<VirtualServer>())
+        .chain(of::<RealServer>())
+        .chain(of::<TcpCheck>())
+        .collect()
 }
 
 /// What every handler may use.

@@ -4,10 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Scope, check, instance};
-use crate::config::{
-    Config, Global, RealServer, SyncGroup, TcpCheck, VirtualServer, VrrpInstance, VrrpScript,
-};
+use super::{Scope, check, keywords};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use crate::text::tree::Statement;
@@ -87,25 +84,10 @@ fn help<T: Scope>(name: &str, homes: &[&str]) -> Option<String> {
 
 /// The blocks that know a keyword.
 fn homes(name: &str) -> Vec<&'static str> {
-    fn home<T: Scope>(name: &str) -> Option<&'static str> {
-        T::KEYWORDS.iter().any(|keyword| keyword.name == name).then_some(if T::TITLE.is_empty() {
-            "the top level"
-        } else {
-            T::TITLE
-        })
-    }
-    let all = [
-        home::<Config>(name),
-        home::<Global>(name),
-        home::<VrrpInstance>(name),
-        home::<SyncGroup>(name),
-        home::<VrrpScript>(name),
-        home::<VirtualServer>(name),
-        home::<RealServer>(name),
-        home::<TcpCheck>(name),
-        home::<instance::AuthenticationBlock>(name),
-    ];
-    all.into_iter().flatten().collect()
+    let known = keywords().into_iter().filter(|keyword| keyword.name == name);
+    known
+        .map(|keyword| if keyword.block.is_empty() { "the top level" } else { keyword.block })
+        .collect()
 }
 
 /// The most similar of `names`, if it is similar enough.

@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use super::{Context, Keyword, Scope, block, idle, named, real_server, value, values};
 use crate::config::{
-    CheckSettings, Config, Forwarding, Protocol, SorryServer, Target, VirtualServer,
+    CheckSettings, Config, Family, Forwarding, Protocol, SchedulerFlag, SorryServer, Target,
+    VirtualServer,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
@@ -90,6 +91,18 @@ pub(super) const fn alpha<T: Timed>() -> Keyword<T> {
     })
 }
 
+/// A keyword that sets flag number `N` of the scheduler.
+const fn scheduler_flag<const N: u8>(name: &'static str) -> Keyword<VirtualServer> {
+    value(name, 0, |_, server, st| {
+        let flag = match N {
+            1 => SchedulerFlag::One,
+            2 => SchedulerFlag::Two,
+            _ => SchedulerFlag::Three,
+        };
+        server.scheduler_flags.push(Spanned::new(flag, st.keyword.span));
+    })
+}
+
 impl Scope for VirtualServer {
     const TITLE: &'static str = "virtual_server";
     const KEYWORDS: &'static [Keyword<Self>] = &[
@@ -120,7 +133,9 @@ impl Scope for VirtualServer {
             };
         }),
         value("persistence_granularity", 1, granularity),
-        named("persistence_engine", "persistence goes by address"),
+        value("persistence_engine", 1, |_, server, st| {
+            server.persistence_engine = Context::text(st);
+        }),
         value("ops", 0, |_, server, st| server.one_packet = Some(st.keyword.span)),
         value("weight", 1, |cx, server, st| {
             server.weight = cx.number(st, 0, i32::MAX.unsigned_abs(), "1").or(server.weight);
@@ -174,15 +189,19 @@ impl Scope for VirtualServer {
         ),
         named("sorry_server_inhibit", "there is no sorry server"),
         named("sorry_server_lvs_method", "there is no sorry server"),
-        named("ip_family", "the family is that of the addresses"),
-        named("hashed", "the flag is not set"),
-        named("sh-port", "the flag is not set"),
-        named("sh-fallback", "the flag is not set"),
-        named("mh-port", "the flag is not set"),
-        named("mh-fallback", "the flag is not set"),
-        named("flag-1", "the flag is not set"),
-        named("flag-2", "the flag is not set"),
-        named("flag-3", "the flag is not set"),
+        value("ip_family", 1, |cx, server, st| {
+            let choices = &[("inet", Family::Ipv4), ("inet6", Family::Ipv6)];
+            server.family =
+                cx.choice(st, choices, false, "the real servers decide").or(server.family);
+        }),
+        named("hashed", "the kernel sets this flag by itself"),
+        scheduler_flag::<2>("sh-port"),
+        scheduler_flag::<1>("sh-fallback"),
+        scheduler_flag::<2>("mh-port"),
+        scheduler_flag::<1>("mh-fallback"),
+        scheduler_flag::<1>("flag-1"),
+        scheduler_flag::<2>("flag-2"),
+        scheduler_flag::<3>("flag-3"),
         named("smtp_alert", "no mail is sent"),
         named("snmp_name", "there is no SNMP agent"),
         block("real_server", 1, 2, real_server::read),
@@ -199,7 +218,10 @@ pub(super) fn read(cx: &mut Context<'_>, config: &mut Config, st: &Statement, co
         forwarding: None,
         persistence_timeout: None,
         persistence_granularity: None,
+        persistence_engine: None,
+        family: None,
         one_packet: None,
+        scheduler_flags: alloc::vec::Vec::new(),
         checks: CheckSettings::default(),
         weight: None,
         inhibit_on_failure: None,

@@ -39,7 +39,11 @@ fn times() -> Timing {
 
 #[test]
 fn tutorial_004() {
-    let text = include_str!("../../../keepalived-conf/tests/data/tutorials/conf/004.d1.conf");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../keepalived-conf/tests/data/tutorials/conf/004.d1.conf"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
     let real = |address: &str| {
         let times = times()
             .interval(Duration::from_secs(6))
@@ -58,7 +62,7 @@ fn tutorial_004() {
     let expected = lvs::ServiceConfig::new(service)
         .real_server(real("192.168.1.171"))
         .real_server(real("192.168.1.172"));
-    assert_eq!(only(text), expected);
+    assert_eq!(only(&text), expected);
 }
 
 #[test]
@@ -122,18 +126,39 @@ fn persistence_is_implied_without_a_port_and_by_a_granularity() {
 
 #[test]
 fn the_innermost_time_stands() {
-    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\ndelay_loop 10\nretry 5\ninhibit_on_failure\nalpha\nreal_server 10.0.0.1 80 {\ndelay_loop 0.5\nTCP_CHECK {\nretry 3\nconnect_ip 10.0.0.7\nbindto 10.0.0.8\nbind_port 99\nfwmark 5\nwarmup 2\n}\n}\n}\n";
+    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\ndelay_loop 10\nretry 5\ninhibit_on_failure\nalpha\nreal_server 10.0.0.1 80 {\ndelay_loop 0.5\nTCP_CHECK {\nretry 3\nconnect_ip 10.0.0.7\nbindto 10.0.0.8\nbind_port 99\nbind_if eth7\nfwmark 5\nwarmup 2\n}\n}\n}\n";
     let times = times()
         .interval(Duration::from_millis(500))
         .start_jitter(Duration::from_secs(2))
         .retries(3)
         .initial(Outcome::Down);
-    let source = Source::new().address("10.0.0.8:99".parse().unwrap()).mark(5);
+    let source = Source::new().address("10.0.0.8:99".parse().unwrap()).interface("eth7").mark(5);
     let check = Check::new("10.0.0.7:80".parse().unwrap(), Kind::Tcp).source(source).timing(times);
     let real = lvs::RealServer::new(destination("10.0.0.1", 80, ForwardingMethod::DirectRoute, 1))
         .when_down(lvs::WhenDown::Quiesce)
         .check(check);
     let service = Service::new(ServiceKey::tcp(ip("192.0.2.1"), 80), Scheduler::RoundRobin);
+    assert_eq!(only(text), lvs::ServiceConfig::new(service).real_server(real));
+}
+
+#[test]
+fn flags_engine_and_family() {
+    let text = "virtual_server fwmark 9 {\nip_family inet6\nlb_algo mh\nmh-port\nmh-fallback\nops\nlb_kind TUN\npersistence_timeout 5\npersistence_engine sip\nreal_server 10.0.0.1 80 {\n}\n}\n";
+    let key = ServiceKey::firewall_mark(AddressFamily::Ipv6, NonZeroU32::new(9).unwrap());
+    let persistence = Persistence::new(Duration::from_secs(5), Netmask::host(AddressFamily::Ipv6))
+        .unwrap()
+        .with_engine("sip".parse().unwrap());
+    let flags = ServiceFlags::ONE_PACKET | ServiceFlags::HASH_PORT | ServiceFlags::HASH_FALLBACK;
+    let service = Service::new(key, Scheduler::MaglevHash)
+        .with_flags(flags)
+        .with_persistence(persistence)
+        .unwrap();
+    let real = lvs::RealServer::new(destination(
+        "10.0.0.1",
+        0,
+        ForwardingMethod::Tunnel(Tunnel::default()),
+        1,
+    ));
     assert_eq!(only(text), lvs::ServiceConfig::new(service).real_server(real));
 }
 
