@@ -43,16 +43,12 @@ impl VirtualRouter {
         let report_interval = self.master_down_interval(self.config.advertisement_interval);
         let Phase::Master(Master { contention: slot, .. }) = &mut self.phase else { return };
         let (loser, quiet) = (heard.source, heard.interval * 2);
-        match slot {
-            Some(contention) => {
-                *contention = Contention { loser, last: now, quiet, ..*contention };
-            }
-            None => {
-                let (since, last, reported_at) = (now, now, now);
-                *slot =
-                    Some(Contention { loser, since, last, quiet, reported_at, report_interval });
-                self.announce_again();
-            }
+        if let Some(contention) = slot {
+            *contention = Contention { loser, last: now, quiet, ..*contention };
+        } else {
+            let (since, last, reported_at) = (now, now, now);
+            *slot = Some(Contention { loser, since, last, quiet, reported_at, report_interval });
+            self.announce_again();
         }
     }
 

@@ -49,10 +49,6 @@ impl VirtualRouter {
     /// A deadline of [`poll_timeout`](Self::poll_timeout) may have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        if self.effects.retry_at().is_some_and(|at| now >= at) {
-            let id = self.effects.hand_out();
-            self.push(Output::SetAddresses { wanted: self.effects.wanted(), id });
-        }
         if self.recovery.is_due(now) {
             self.faults.remove(Fault::CannotAdvertise);
             self.faults.remove(Fault::AddressesFailed);
@@ -62,6 +58,11 @@ impl VirtualRouter {
             Phase::Initialize => {}
             Phase::Backup(backup) => self.backup_timeout(now, backup),
             Phase::Master(master) => self.master_timeout(now, master),
+        }
+        // Last, because what happened above may have superseded the wish.
+        if self.effects.retry_at().is_some_and(|at| now >= at) {
+            let id = self.effects.hand_out();
+            self.push(Output::SetAddresses { wanted: self.effects.wanted(), id });
         }
     }
 

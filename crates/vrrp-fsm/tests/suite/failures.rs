@@ -323,3 +323,26 @@ fn a_master_leaves_under_the_address_it_has_just_lost() {
     peer.router.handle_datagram(at(2), datagram).unwrap();
     assert!(matches!(peer.router.why(at(2)), Why::MasterLeft { .. }));
 }
+
+#[test]
+fn a_wish_that_failed_is_not_repeated_by_a_master_that_gives_up() {
+    let (mut host, last_heard) = unheard_master(SendFailurePolicy::Release);
+    // The installation is to be tried again at the very moment the Master gives up.
+    host.effects = Effects::Wait;
+    let gives_up = last_heard + Duration::from_micros(3_609_375);
+    let lost = gives_up.saturating_sub(SECOND / 16);
+    host.run_until(lost);
+    host.router.handle_addresses_lost(lost);
+    host.carry_out(lost);
+    host.answer(lost, Err(EffectFailed));
+    host.take_log();
+    host.timeout(gives_up);
+    assert!(
+        matches!(
+            host.log[..],
+            [Output::Send(_), Output::SetAddresses { wanted: Wanted::None, .. }]
+        ),
+        "{:?}",
+        host.log
+    );
+}
