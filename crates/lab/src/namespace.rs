@@ -19,11 +19,18 @@ struct Job {
     reply: mpsc::Sender<(Command, io::Result<Child>)>,
 }
 
+/// A mount namespace, and what `/` was where it was made: entering one goes to its very root, out of a chroot.
+#[derive(Debug)]
+struct Mounts {
+    namespace: OwnedFd,
+    root: OwnedFd,
+}
+
 /// A network namespace without a name. It ends when this value, and every process inside, has ended.
 #[derive(Debug)]
 pub struct Namespace {
     network: OwnedFd,
-    mounts: Option<OwnedFd>,
+    mounts: Option<Mounts>,
     keeper: mpsc::Sender<Job>,
     inode: u64,
 }
@@ -83,11 +90,14 @@ impl Namespace {
         })
     }
 
-    /// Moves the calling thread inside for good. For threads that live as long as the test.
+    /// Moves the calling thread inside for good; in a [`Node`] its working directory is `/` then. For threads that live
+    /// as long as the test.
     pub fn enter(&self) -> io::Result<()> {
         if let Some(mounts) = &self.mounts {
             sys::unshare(UnshareFlags::FS)?;
-            move_into_link_name_space(mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            move_into_link_name_space(mounts.namespace.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            rustix::process::fchdir(&mounts.root)?;
+            rustix::process::chroot(".")?;
         }
         move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
         Ok(())
@@ -144,17 +154,17 @@ impl Namespace {
 }
 
 /// Gives this thread a new network namespace (and a mount namespace with an empty `/run`) and opens it.
-fn enter_new(own_run: bool) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+fn enter_new(own_run: bool) -> io::Result<(OwnedFd, Option<Mounts>)> {
     let mounts = if own_run { UnshareFlags::NEWNS } else { UnshareFlags::empty() };
     sys::unshare(UnshareFlags::NEWNET | mounts)?;
-    let open = |name: &str| File::open(format!("/proc/thread-self/ns/{name}")).map(OwnedFd::from);
-    let network = open("net")?;
+    let open = |path: &str| File::open(path).map(OwnedFd::from);
+    let network = open("/proc/thread-self/ns/net")?;
     if !own_run {
         return Ok((network, None));
     }
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     mount("lab", "/run", "tmpfs", MountFlags::empty(), c"mode=755")?;
-    Ok((network, Some(open("mnt")?)))
+    Ok((network, Some(Mounts { namespace: open("/proc/thread-self/ns/mnt")?, root: open("/")? })))
 }
 
 /// A machine of the lab: a [`Namespace`] that also has an empty `/run` of its own.

@@ -91,13 +91,20 @@ impl Process {
         self.lines.lock().iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Waits until a line contains `text`; none within `patience`.
+    /// Waits until a line contains `text`; none within `patience`. A line that came before is found too.
     pub fn wait_line(&self, text: &str, patience: Duration) -> Option<Line> {
+        self.wait_line_after(Duration::ZERO, text, patience)
+    }
+
+    /// Waits until a line of `since` (of the clock of [`crate::now`]) or later contains `text`; none within `patience`.
+    pub fn wait_line_after(&self, since: Duration, text: &str, patience: Duration) -> Option<Line> {
         let end = Instant::now() + patience;
         let mut seen = 0;
         let mut lines = self.lines.lock();
         loop {
-            if let Some(found) = lines.iter().skip(seen).find(|line| line.text.contains(text)) {
+            if let Some(found) =
+                lines.iter().skip(seen).find(|line| line.at >= since && line.text.contains(text))
+            {
                 return Some(found.clone());
             }
             seen = lines.len();
