@@ -73,9 +73,18 @@ impl Simulation {
         // What is under way was sent in less quiet times.
         let latest = self.queue.latest(|event| matches!(event, Event::Arrives { .. }));
         let rest = latest.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now));
-        // And a Master that could not send may give up until it has sent again.
+        self.run_for(rest)?;
+        self.duals = DualWatch { armed: true, since: None };
+        self.watch_duals()?;
+        let result = self.settle_watched();
+        self.duals.armed = false;
+        result
+    }
+
+    fn settle_watched(&mut self) -> Result<Option<RouterId>, Violation> {
+        // A Master that could not send may give up until it has sent again.
         let interval = self.hosts.iter().map(interval).max().unwrap_or_default();
-        self.run_for(rest.max(interval + self.slack()))?;
+        self.run_for(interval + self.slack())?;
         // Who stayed away comes back, who left is gone, addresses that could not be removed are: each
         // of these may take several attempts, further and further apart.
         self.run_until(RECOVERY, |simulation| {
@@ -89,12 +98,12 @@ impl Simulation {
             })
         })?;
         let bounds = self.bounds();
-        self.quiet(bounds.one_master)?;
+        self.run_for(bounds.one_master)?;
         let master = self.one_master()?;
-        self.quiet(bounds.addresses)?;
+        self.run_for(bounds.addresses)?;
         self.addresses_in_place(master)?;
         let transitions = self.transitions;
-        self.quiet(bounds.one_master * 2)?;
+        self.run_for(bounds.one_master * 2)?;
         if self.transitions != transitions {
             let found = format!("{} changes of state", self.transitions - transitions);
             return Err(self.violation(None, (Invariant::Stability, found)));
@@ -180,15 +189,6 @@ impl Simulation {
             self.set_link_up(id)?;
             self.resume(id)?;
         }
-        Ok(())
-    }
-
-    /// Lets time pass and watches for two Masters.
-    fn quiet(&mut self, duration: Duration) -> Result<(), Violation> {
-        self.duals = DualWatch { armed: true, since: None };
-        self.watch_duals()?;
-        self.run_for(duration)?;
-        self.duals.armed = false;
         Ok(())
     }
 
