@@ -330,7 +330,7 @@ fn a_wish_that_failed_is_not_repeated_by_a_master_that_gives_up() {
     // The installation is to be tried again at the very moment the Master gives up.
     host.effects = Effects::Wait;
     let gives_up = last_heard + Duration::from_micros(3_609_375);
-    let lost = gives_up.saturating_sub(SECOND / 16);
+    let lost = gives_up.saturating_sub(SECOND / 8);
     host.run_until(lost);
     host.router.handle_addresses_lost(lost);
     host.carry_out(lost);

@@ -43,7 +43,9 @@ impl Tally {
 fn the_invariants_hold_after_every_step() {
     let tally = RefCell::new(Tally::default());
     let source_file = Some(file!());
-    let config = ProptestConfig { cases: 1_000, source_file, ..ProptestConfig::default() };
+    let defaults = ProptestConfig::default();
+    // 1,024, or four times what `PROPTEST_CASES` asks for.
+    let config = ProptestConfig { cases: defaults.cases * 4, source_file, ..defaults };
     let outcome = TestRunner::new(config).run(&scenario(), |(config, ops)| {
         let mut observer = Observer::new(config);
         for op in &ops {

@@ -221,6 +221,13 @@ fn paths_and_families_that_are_not_configured_are_discarded() {
 }
 
 #[test]
+fn another_virtual_router_is_none_of_ours() {
+    let mut other = config(100);
+    other.vrid = Vrid::new(52).unwrap();
+    assert_discarded(config(100), &advertisement(other, "192.0.2.9", 200), Counter::Vrid);
+}
+
+#[test]
 fn another_protocol_is_counted_as_such() {
     let mut packet = advertisement(config(100), "192.0.2.9", 200);
     packet.bytes[9] = 17;
