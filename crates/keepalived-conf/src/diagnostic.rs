@@ -259,6 +259,17 @@ impl Report {
         }
     }
 
+    /// Whether another finding would only be counted: then it is not worth looking for suggestions.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_DIAGNOSTICS
+    }
+
+    /// Counts a warning that is not made.
+    pub(crate) fn leave_out(&mut self, span: Span) {
+        self.left_out += 1;
+        self.last = span;
+    }
+
     /// Resolves file names and lines, in the order of the text.
     pub(crate) fn finish(mut self, sources: &Sources) -> Vec<Diagnostic> {
         if self.left_out > 0 {

@@ -438,3 +438,14 @@ fn large_configurations() {
     let config = clean(&text);
     assert_eq!((config.virtual_servers.len(), config.vrrp_instances.len()), (5000, 2040));
 }
+
+#[test]
+fn findings_are_bounded_and_errors_still_count() {
+    let noise = "frobnicate 1\n".repeat(5000);
+    let parsed = parsed(&format!("{noise}vrrp_instance a {{\n{noise}"));
+    assert_eq!(parsed.diagnostics.len(), keepalived_conf::MAX_DIAGNOSTICS + 1);
+    let last = parsed.diagnostics.last().unwrap();
+    assert_eq!((last.code, last.severity), (Code::Suppressed, Severity::Error));
+    assert!(last.message.starts_with("90"), "{}", last.message);
+    assert!(!parsed.can_run());
+}

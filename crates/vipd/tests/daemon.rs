@@ -314,6 +314,108 @@ fn nothing_is_left_when_virtual_servers_cannot_be_set_up() {
     assert_eq!(scene.file_in_run("keepalived.pid"), None);
 }
 
+/// The tutorials' own files, on a node that has their interfaces: each becomes master and says what it does not do.
+#[test]
+fn tutorials_run_unchanged() {
+    lab::need!(netns);
+    let scene = Scene::new();
+    for (link, address) in [
+        ("ens32", "192.168.100.1/24"),
+        ("ens33", "192.168.188.1/24"),
+        ("bond0", "20.31.250.10/24"),
+        ("eth2", "192.168.10.10/24"),
+    ] {
+        lab::veth(&scene.node, link, &scene.outside, link).unwrap();
+        scene.node.ip(&format!("addr add {address} dev {link}")).unwrap();
+    }
+    let tutorials = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../keepalived-conf/tests/data/tutorials/conf");
+    let mut all = Vec::new();
+    for (file, addresses, missing) in [
+        (
+            "000-haproxy.d1.conf",
+            &["192.168.0.100/32"][..],
+            &["`vrrp_script`", "`track_script`"][..],
+        ),
+        (
+            "001.d1.conf",
+            &["192.168.188.100/32"],
+            &["`notification_email`", "`smtp_server`", "`vrrp_script`", "`track_script`"],
+        ),
+        (
+            "002.d1.conf",
+            &["20.31.250.13/32", "192.168.10.14/32"],
+            &["`vrrp_sync_group`", "`notify_master`", "`track_interface`"],
+        ),
+        ("003.d1.conf", &["192.168.100.253/32"], &[]),
+    ] {
+        // Each in a run directory of its own, so that they can run at once.
+        let directory = scene.directory.path().join(file);
+        let mut command = Command::new(vipd());
+        command.arg("run").arg(tutorials.join(file)).arg("--run-directory").arg(directory);
+        all.push((
+            file,
+            addresses,
+            missing,
+            Process::start(&scene.node, file, &mut command).unwrap(),
+        ));
+    }
+    for (file, addresses, missing, mut daemon) in all {
+        for address in addresses {
+            assert!(
+                lab::eventually(PATIENCE, || scene.has(address).then_some(())).is_some(),
+                "{file}: {address}: {}",
+                daemon.log()
+            );
+        }
+        let warnings = daemon
+            .lines()
+            .iter()
+            .filter(|line| line.text.contains("not acted on by this version"))
+            .count();
+        for keyword in missing {
+            assert!(
+                daemon.log().contains(&format!("{keyword} is understood but not acted on")),
+                "{file}: {keyword}"
+            );
+        }
+        assert_eq!(warnings == 0, missing.is_empty(), "{file}: {}", daemon.log());
+        assert_eq!(daemon.terminate().unwrap().code(), Some(0));
+        assert!(addresses.iter().all(|address| !scene.has(address)), "{file}");
+    }
+}
+
+/// Debian's unit of keepalived has `Type=notify`.
+#[test]
+fn a_service_manager_is_told() {
+    lab::need!(netns);
+    let scene = Scene::new();
+    let path = scene.directory.path().join("manager");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 64];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned()
+    };
+    let link = scene.directory.path().join("keepalived");
+    std::os::unix::fs::symlink(vipd(), &link).unwrap();
+    let mut command = Command::new(link);
+    command
+        .args(["--dont-fork", "--use-file"])
+        .arg(scene.file(&fast("web", 9, "192.0.2.109")))
+        .env("NOTIFY_SOCKET", &path);
+    let mut daemon = Process::start(&scene.node, "keepalived", &mut command).unwrap();
+    assert_eq!(told(), "READY=1");
+    assert_eq!(
+        scene.file_in_run("keepalived.pid"),
+        Some(format!("{}\n", daemon.id())),
+        "keepalived's own default"
+    );
+    assert_eq!(daemon.terminate().unwrap().code(), Some(0));
+    assert_eq!(told(), "STOPPING=1");
+}
+
 #[test]
 fn nothing_to_run_waits_and_says_so() {
     lab::need!(netns);

@@ -183,8 +183,12 @@ impl Context<'_> {
     fn keyword<T: Scope>(&mut self, statement: &Statement, target: &mut T) {
         let name = statement.keyword.text.as_str();
         let Some(keyword) = T::KEYWORDS.iter().find(|keyword| keyword.name == name) else {
-            let diagnostic = suggest::unknown::<T>(statement, self.path.last());
-            self.report(diagnostic);
+            if self.report.is_full() {
+                self.report.leave_out(statement.keyword.span);
+            } else {
+                let diagnostic = suggest::unknown::<T>(statement, self.path.last());
+                self.report(diagnostic);
+            }
             return;
         };
         if let Some(missing) = keyword.missing {
