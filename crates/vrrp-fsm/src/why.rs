@@ -105,7 +105,7 @@ impl VirtualRouter {
 
     fn why_backup(&self, now: Instant, backup: &Backup) -> Why {
         let remaining = backup.down_at.saturating_duration_since(now);
-        match (backup.released, backup.inferior, backup.master) {
+        match (backup.released, backup.replaceable(), backup.master) {
             (Some(master), _, _) => Why::MasterLeft { master, remaining },
             (None, Some(Heard { source, priority, .. }), _) => {
                 Why::Preempting { master: source, priority, remaining }

@@ -129,13 +129,20 @@ impl VirtualRouter {
 }
 
 impl Backup {
-    /// Whether `source` is the Master as far as we know.
+    /// Whether `source` may be the Master, as far as we know.
     fn is_master(&self, source: IpAddr) -> bool {
-        self.inferior.or(self.master).is_some_and(|master| master.source == source)
+        [self.master, self.inferior].into_iter().flatten().any(|master| master.source == source)
+    }
+
+    /// The Master of a lower priority that is about to be replaced, unless a better one has
+    /// advertised lately: then that one is to be heard, and both are Master for a moment.
+    pub(crate) fn replaceable(&self) -> Option<Heard> {
+        let better_until = self.master.map(|master| master.at + master.interval * 2);
+        self.inferior.filter(|inferior| better_until.is_none_or(|until| inferior.at > until))
     }
 
     fn promotion_reason(&self) -> Reason {
-        match (self.released, self.inferior) {
+        match (self.released, self.replaceable()) {
             (Some(source), _) => Reason::MasterReleased { source },
             (None, Some(Heard { source, priority, .. })) => Reason::Preempted { source, priority },
             (None, None) => Reason::MasterSilent,

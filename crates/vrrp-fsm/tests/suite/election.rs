@@ -241,6 +241,17 @@ fn the_master_that_is_about_to_be_replaced_can_leave_early() {
 }
 
 #[test]
+fn a_worse_router_that_speaks_up_does_not_make_the_master_a_stranger() {
+    let mut host = Host::started(config(100), "192.0.2.2");
+    host.receive(at(1), &advertisement(config(100), "192.0.2.3", 200)).unwrap();
+    host.receive(at(2), &advertisement(config(100), "192.0.2.4", 50)).unwrap();
+    let why = host.router.why(at(2)).to_string();
+    assert!(why.starts_with("192.0.2.3 is master with priority 200 (ours is 100)"), "{why}");
+    host.receive(at(3), &advertisement(config(100), "192.0.2.3", 0)).unwrap();
+    assert_eq!(host.router.poll_timeout(), Some(at(3) + SKEW));
+}
+
+#[test]
 fn a_master_answers_priority_zero() {
     let (mut host, now) = Host::master(config(100), "192.0.2.2");
     let now = now + SECOND / 2;
