@@ -35,6 +35,7 @@ mod process;
 mod sys;
 mod time;
 pub mod uml;
+mod usage;
 
 pub use capture::{Capture, Filter, Frame};
 pub use link::{Bridge, veth};
@@ -42,3 +43,4 @@ pub use monitor::{AddressEvent, AddressMonitor};
 pub use namespace::{Namespace, Node};
 pub use process::{Line, Process};
 pub use time::{TimeLock, eventually, now, time_lock};
+pub use usage::{ThreadUsage, Usage};

@@ -76,6 +76,13 @@ impl Process {
         self.child.id()
     }
 
+    /// The ids of the processes that it has started itself and that still run.
+    pub fn children(&self) -> io::Result<Vec<u32>> {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        children.split_whitespace().map(|id| id.parse().map_err(io::Error::other)).collect()
+    }
+
     /// The name it was started under.
     pub fn name(&self) -> &str {
         &self.name
