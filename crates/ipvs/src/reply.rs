@@ -97,7 +97,8 @@ pub(crate) fn service(payload: &[u8]) -> Result<ServiceStatus, ReplyError> {
     };
     let scheduler = nest.read(service::SCHED_NAME, "SCHED_NAME", |a| a.text()?.parse().ok())?;
     let bits = nest.u32(service::FLAGS, "FLAGS")?;
-    let mut service = Service::new(key, scheduler).with_flags(ServiceFlags::from_bits(bits));
+    let mut service =
+        Service::new(key, scheduler).with_flags(ServiceFlags::from_bits_truncate(bits));
     if bits & attrs::FLAG_PERSISTENT != 0 {
         let netmask = nest.read(service::NETMASK, "NETMASK", |a| a.value.first_chunk().copied())?;
         let engine = nest.optional(service::PE_NAME).and_then(|a| a.text()?.parse().ok());

@@ -1,7 +1,6 @@
 //! A virtual service.
 
 use core::net::Ipv4Addr;
-use core::ops::BitOr;
 use core::time::Duration;
 
 use crate::key::{AddressFamily, ServiceKey};
@@ -20,7 +19,7 @@ impl Service {
     /// A service without flags and persistence.
     #[must_use]
     pub const fn new(key: ServiceKey, scheduler: Scheduler) -> Self {
-        Self { key, scheduler, flags: ServiceFlags::NONE, persistence: None }
+        Self { key, scheduler, flags: ServiceFlags::empty(), persistence: None }
     }
 
     /// The same service with other flags.
@@ -66,54 +65,27 @@ impl Service {
     }
 }
 
-/// `IP_VS_SVC_F_*` flags a manager may choose; combine them with `|`. (`PERSISTENT` follows from
-/// [`Service::with_persistence`], `HASHED` is the kernel's own.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ServiceFlags(u32);
+bitflags::bitflags! {
+    /// `IP_VS_SVC_F_*` flags a manager may choose; combine them with `|`. (`PERSISTENT` follows from
+    /// [`Service::with_persistence`], `HASHED` is the kernel's own.)
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct ServiceFlags: u32 {
+        /// Every datagram is scheduled anew (UDP; `ipvsadm --ops`).
+        const ONE_PACKET = 0x4;
+        /// First flag of the scheduler: with `sh` and `mh`, fall back to another server if the chosen one is unavailable.
+        const SCHEDULER_1 = 0x8;
+        /// Second flag of the scheduler: with `sh` and `mh`, include the source port in the hash.
+        const SCHEDULER_2 = 0x10;
+        /// Third flag of the scheduler.
+        const SCHEDULER_3 = 0x20;
+    }
+}
 
 impl ServiceFlags {
-    /// None.
-    pub const NONE: Self = Self(0);
-    /// Every datagram is scheduled anew (UDP; `ipvsadm --ops`).
-    pub const ONE_PACKET: Self = Self(0x4);
-    /// First flag of the scheduler: with `sh` and `mh`, fall back to another server if the chosen one is unavailable.
-    pub const SCHEDULER_1: Self = Self(0x8);
-    /// Second flag of the scheduler: with `sh` and `mh`, include the source port in the hash.
-    pub const SCHEDULER_2: Self = Self(0x10);
-    /// Third flag of the scheduler.
-    pub const SCHEDULER_3: Self = Self(0x20);
     /// `sh` and `mh`: fall back to another server if the chosen one is unavailable.
     pub const HASH_FALLBACK: Self = Self::SCHEDULER_1;
     /// `sh` and `mh`: include the source port in the hash.
     pub const HASH_PORT: Self = Self::SCHEDULER_2;
-
-    const ALL: u32 = 0x3c;
-
-    /// The kernel's bits.
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// The flags in the kernel's bits; others are left out.
-    #[must_use]
-    pub const fn from_bits(bits: u32) -> Self {
-        Self(bits & Self::ALL)
-    }
-
-    /// Whether all flags of `other` are set.
-    #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-impl BitOr for ServiceFlags {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// Clients of one network go to the same destination until they were idle for a time.
@@ -316,7 +288,7 @@ mod tests {
 
     #[test]
     fn flags_leave_out_what_is_not_ours() {
-        assert_eq!(ServiceFlags::from_bits(u32::MAX).bits(), 0x3c);
+        assert_eq!(ServiceFlags::from_bits_truncate(u32::MAX).bits(), 0x3c);
         let both = ServiceFlags::HASH_PORT | ServiceFlags::HASH_FALLBACK;
         assert!(both.contains(ServiceFlags::HASH_PORT) && !both.contains(ServiceFlags::ONE_PACKET));
     }

@@ -55,7 +55,8 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
     ));
     (service_key(), scheduler, any::<u32>(), persistence).prop_map(
         |(key, scheduler, flags, persistence)| {
-            let service = Service::new(key, scheduler).with_flags(ServiceFlags::from_bits(flags));
+            let service =
+                Service::new(key, scheduler).with_flags(ServiceFlags::from_bits_truncate(flags));
             let Some((seconds, len, engine)) = persistence else { return service };
             let netmask = Netmask::prefix(key.family(), len).expect("1 to 32 is right for both");
             let persistence =

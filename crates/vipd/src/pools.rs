@@ -71,7 +71,7 @@ fn service(server: &VirtualServer) -> Result<Option<lvs::ServiceConfig>, PoolErr
 
 fn flags(server: &VirtualServer) -> ServiceFlags {
     let one_packet =
-        if server.one_packet.is_some() { ServiceFlags::ONE_PACKET } else { ServiceFlags::NONE };
+        if server.one_packet.is_some() { ServiceFlags::ONE_PACKET } else { ServiceFlags::empty() };
     server.scheduler_flags.iter().fold(one_packet, |flags, flag| {
         flags
             | match flag.value {
