@@ -293,7 +293,7 @@ fn without_privilege_the_remedy_is_told() {
 
 #[test]
 fn nothing_is_left_when_virtual_servers_cannot_be_set_up() {
-    lab::need!(netns);
+    lab::need!(netns, root);
     let scene = Scene::new();
     let server = "virtual_server 192.0.2.109 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\nreal_server 192.0.2.2 80 {\n}\n}\n";
     let mut daemon = scene.start(&(fast("web", 9, "192.0.2.109") + server));
