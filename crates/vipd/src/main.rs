@@ -7,6 +7,7 @@ mod clock;
 mod files;
 mod instances;
 mod logging;
+mod narrator;
 mod pidfile;
 mod pools;
 mod readiness;

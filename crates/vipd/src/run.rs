@@ -10,6 +10,7 @@ use lvs::{Director, Foreign, RunningDirector};
 use vrrp::{Router, RunningRouter};
 
 use crate::cli::{Half, RunOptions};
+use crate::narrator::Narrator;
 use crate::pidfile::{PidFile, PidFileError};
 use crate::signals::{Signal, Signals};
 use crate::{files, instances, logging, pools, readiness, render};
@@ -90,6 +91,7 @@ struct Running {
     router: Option<RunningRouter>,
     director: Option<RunningDirector>,
     signals: Signals,
+    narrator: Narrator,
     _pid_files: Vec<PidFile>,
 }
 
@@ -121,7 +123,7 @@ impl Running {
         let router = router(options, routers)?;
         describe(&config, router.is_some(), director.is_some());
         readiness::tell("READY=1");
-        Ok(Self { router, director, signals, _pid_files: pid_files })
+        Ok(Self { router, director, signals, narrator: Narrator::default(), _pid_files: pid_files })
     }
 
     /// Logs what happens until a signal or a failure ends it; then releases everything.
@@ -136,7 +138,7 @@ impl Running {
     }
 
     /// Waits for one message; the exit code if it was the last.
-    fn next(&self) -> Option<u8> {
+    fn next(&mut self) -> Option<u8> {
         let (no_routing, no_directing) = (never(), never());
         let routing = self.router.as_ref().map(RunningRouter::events);
         let directing = self.director.as_ref().map(RunningDirector::events);
@@ -150,7 +152,7 @@ impl Running {
             },
             recv(routing) -> event => {
                 let Ok(event) = event else { return Some(ended("the thread of the virtual routers")) };
-                log::log!(event.kind.level(), "{event}");
+                self.narrator.vrrp(&event);
                 None
             }
             recv(directing) -> event => {
@@ -171,12 +173,18 @@ impl Running {
                 code = FAILED;
             }
             while let Some(event) = events.try_recv() {
-                log::log!(event.kind.level(), "{event}");
+                self.narrator.vrrp(&event);
             }
         }
-        if let Some(Err(error)) = self.director.take().map(RunningDirector::stop) {
-            log::error!("{}", chain(&error));
-            code = FAILED;
+        if let Some(director) = self.director.take() {
+            let events = director.events();
+            if let Err(error) = director.stop() {
+                log::error!("{}", chain(&error));
+                code = FAILED;
+            }
+            while let Some(event) = events.try_recv() {
+                log::log!(event.kind.level(), "{event}");
+            }
         }
         if code == STOPPED {
             log::info!("released; the end");
