@@ -202,7 +202,7 @@ impl Addresses {
         &mut self,
         kernel: &mut vip_netlink::Client,
         text: &str,
-    ) -> Option<String> {
+    ) -> Option<Address> {
         let Ok(address) = text.parse::<Address>() else {
             self.forget(text);
             return None;
@@ -218,7 +218,7 @@ impl Addresses {
         match kernel.remove(core::slice::from_ref(&address)).pop() {
             Some(Ok(change)) => {
                 self.forget(text);
-                (change == Change::Made).then(|| address.to_string())
+                (change == Change::Made).then_some(address)
             }
             // It stays listed: the next start, or the next release, tries again.
             Some(Err(_)) | None => None,

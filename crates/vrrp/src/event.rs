@@ -107,8 +107,11 @@ impl fmt::Display for Event {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StateChanged { from, to, reason, term } => {
+            Self::StateChanged { from, to: to @ State::Master, reason, term } => {
                 write!(f, "{from} -> {to}: {reason} (term {term})")
+            }
+            Self::StateChanged { from, to, reason, term: _ } => {
+                write!(f, "{from} -> {to}: {reason}")
             }
             Self::Contended { winner, loser, duration, ongoing: true } => {
                 write!(
@@ -120,7 +123,7 @@ impl fmt::Display for EventKind {
                 write!(f, "two Masters for {duration:?}: {winner} (ours) remains, {loser} gave up")
             }
             Self::Fault(fault) => write!(f, "cannot take part: {fault}"),
-            Self::FaultCleared(fault) => write!(f, "no longer: {fault}"),
+            Self::FaultCleared(fault) => write!(f, "no longer the case: {fault}"),
             Self::AddressFailed { address, error } => write!(f, "{address}: {error}"),
             Self::AddressRemovedByOthers { address } => {
                 write!(f, "{address} was removed by somebody else")

@@ -60,7 +60,8 @@ pub(crate) struct Instance {
     standing: bool,
     pub(crate) schedule: Schedule,
     pub(crate) followers: Followers,
-    faults: Faults,
+    /// What was told about faults. None at the start, while what is found out in any order is not news yet.
+    faults: Option<Faults>,
 }
 
 /// Who wants to be told, on other threads.
@@ -78,7 +79,6 @@ impl Instance {
         addresses: Addresses,
         port: usize,
     ) -> Self {
-        let faults = machine.faults();
         Self {
             name: Arc::clone(&settings.name),
             schedule: Schedule::new(settings.announcements),
@@ -89,8 +89,15 @@ impl Instance {
             candidate: false,
             standing: false,
             followers: Followers::default(),
-            faults,
+            faults: None,
         }
+    }
+
+    /// The kernel's state is known: from now on it takes part, or tells what is against it.
+    pub(crate) fn begin(&mut self, shared: &mut Shared) {
+        self.faults = Some(Faults::NONE);
+        self.set_fault(Fault::NotReady, !self.settings.ready, shared);
+        self.set_candidate(self.settings.candidate, shared);
     }
 
     /// The next moment at which [`Instance::handle_timeout`] has something to do.
@@ -170,7 +177,7 @@ impl Instance {
         for index in removed {
             if let Some(held) = self.addresses.held.get_mut(*index) {
                 held.present = false;
-                let address = held.address.to_string();
+                let address = shared.links.shown(&held.address);
                 shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
             }
         }
@@ -229,7 +236,13 @@ impl Instance {
         self.work(shared);
     }
 
-    pub(crate) fn status(&self, now: Instant) -> VirtualRouterStatus {
+    /// The addresses in the kernel that are ours, for people.
+    pub(crate) fn held(&self, shared: &Shared) -> Vec<String> {
+        self.addresses.ours().map(|address| shared.links.shown(address)).collect()
+    }
+
+    pub(crate) fn status(&self, shared: &Shared) -> VirtualRouterStatus {
+        let now = shared.now();
         let config = self.machine.config();
         VirtualRouterStatus {
             name: Arc::clone(&self.name),
@@ -243,7 +256,7 @@ impl Instance {
             term: self.machine.term(),
             priority: self.machine.priority(),
             source: self.machine.source(PathId::FIRST),
-            addresses: self.addresses.ours().map(ToString::to_string).collect(),
+            addresses: self.held(shared),
             statistics: *self.machine.statistics(),
         }
     }
@@ -258,7 +271,8 @@ impl Instance {
                 self.schedule.handle_present(*index);
             }
             for (index, error) in step.failed {
-                let address = self.addresses.held.get(index).map(|held| held.address.to_string());
+                let held = self.addresses.held.get(index);
+                let address = held.map(|held| shared.links.shown(&held.address));
                 let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
                 shared.events.emit(&self.name, kind);
             }
@@ -296,7 +310,10 @@ impl Instance {
     /// Carries out all outputs; whether there were any.
     fn carry_out(&mut self, shared: &mut Shared) -> bool {
         let mut any = false;
-        while let Some(output) = self.machine.poll_output() {
+        loop {
+            // Before the change of state that follows from it.
+            self.note_faults(shared);
+            let Some(output) = self.machine.poll_output() else { return any };
             any = true;
             match output {
                 Output::Send(send) => self.send(send, shared),
@@ -324,8 +341,6 @@ impl Instance {
                 }
             }
         }
-        self.note_faults(shared);
-        any
     }
 
     /// Sends one advertisement to all destinations. A path works when one of its destinations could be reached.
@@ -375,17 +390,15 @@ impl Instance {
 
     fn note_faults(&mut self, shared: &Shared) {
         let now = self.machine.faults();
-        if now == self.faults {
-            return;
-        }
+        let Some(told) = self.faults.filter(|told| *told != now) else { return };
         for fault in Fault::ALL {
-            match (self.faults.contains(fault), now.contains(fault)) {
+            match (told.contains(fault), now.contains(fault)) {
                 (false, true) => shared.events.emit(&self.name, EventKind::Fault(fault)),
                 (true, false) => shared.events.emit(&self.name, EventKind::FaultCleared(fault)),
                 (true, true) | (false, false) => {}
             }
         }
-        self.faults = now;
+        self.faults = Some(now);
     }
 
     fn grant(&mut self) {

@@ -206,7 +206,7 @@ impl Router {
             self.instances.iter().filter(|instance| !instance.machine.priority().is_owner())
         {
             for held in instance.addresses.held.iter().filter(|held| held.foreign) {
-                let address = held.address.to_string();
+                let address = self.shared.links.shown(&held.address);
                 self.shared
                     .events
                     .emit(&instance.name, EventKind::AddressAlreadyPresent { address });
@@ -219,6 +219,7 @@ impl Router {
         for (index, text) in leftovers {
             let Some(instance) = self.instances.get_mut(*index) else { continue };
             if let Some(address) = instance.addresses.take_over(&mut self.shared.kernel, text) {
+                let address = self.shared.links.shown(&address);
                 self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
             }
         }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use vip_netlink::{Link, PresentAddress};
+use vip_netlink::{Address, Link, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
 
 /// The interfaces, by index.
@@ -27,6 +27,18 @@ impl Links {
 
     pub(crate) fn names(&self) -> Vec<String> {
         self.links.values().map(|link| link.name.clone()).collect()
+    }
+
+    /// An address as people write it: with the name of its interface, which the kernel knows by a number.
+    pub(crate) fn shown(&self, address: &Address) -> String {
+        let text = address.to_string();
+        let index = address.interface();
+        match self.by_index(index) {
+            Some(link) => {
+                text.replacen(&format!(" dev {index}"), &format!(" dev {}", link.name), 1)
+            }
+            None => text,
+        }
     }
 
     /// The index of any of them.

@@ -147,9 +147,12 @@ impl Router {
     /// What it does at this moment, and why.
     #[must_use]
     pub fn status(&self) -> Status {
-        let now = self.shared.now();
         Status {
-            virtual_routers: self.instances.iter().map(|instance| instance.status(now)).collect(),
+            virtual_routers: self
+                .instances
+                .iter()
+                .map(|instance| instance.status(&self.shared))
+                .collect(),
             unclaimed: Counter::ALL
                 .into_iter()
                 .map(|cause| (cause, self.demux.discarded(cause)))
@@ -214,10 +217,7 @@ impl Router {
         self.apply_links();
         self.apply_sources(present);
         for index in 0..self.instances.len() {
-            self.with(index, |instance, shared| {
-                instance.set_fault(Fault::NotReady, !instance.settings.ready, shared);
-                instance.set_candidate(instance.settings.candidate, shared);
-            });
+            self.with(index, Instance::begin);
         }
     }
 
@@ -245,10 +245,7 @@ impl Router {
     fn remaining(&self) -> Vec<(String, Vec<String>)> {
         let unreleased = self.instances.iter().filter(|instance| !instance.is_released());
         unreleased
-            .map(|instance| {
-                let addresses = instance.addresses.ours().map(ToString::to_string).collect();
-                (instance.name.to_string(), addresses)
-            })
+            .map(|instance| (instance.name.to_string(), instance.held(&self.shared)))
             .collect()
     }
 

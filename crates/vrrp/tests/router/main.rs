@@ -20,4 +20,5 @@ mod interop;
 mod order;
 mod restart;
 mod support;
+mod told;
 mod transport;
