@@ -215,12 +215,12 @@ fn a_link_that_fails_is_told_and_its_return_too() {
     let mut daemon = scene.start(&fast("web", 9, "192.0.2.109"));
     scene.advertisement();
     assert!(lab::eventually(PATIENCE, || scene.has("192.0.2.109").then_some(())).is_some());
-    assert!(!daemon.log().contains("web: no longer"), "no fault was told: {}", daemon.log());
+    assert!(!daemon.log().contains("Z web: no longer"), "no fault was told: {}", daemon.log());
     scene.outside.ip("link set eth0 down").unwrap();
     assert!(daemon.wait_line("web: cannot take part", PATIENCE).is_some(), "{}", daemon.log());
     assert!(lab::eventually(PATIENCE, || (!scene.has("192.0.2.109")).then_some(())).is_some());
     scene.outside.ip("link set eth0 up").unwrap();
-    assert!(daemon.wait_line("web: no longer", PATIENCE).is_some(), "{}", daemon.log());
+    assert!(daemon.wait_line("Z web: no longer", PATIENCE).is_some(), "{}", daemon.log());
     assert!(lab::eventually(PATIENCE, || scene.has("192.0.2.109").then_some(())).is_some());
     assert_eq!(daemon.terminate().unwrap().code(), Some(0));
 }
