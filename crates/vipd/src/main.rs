@@ -7,13 +7,13 @@ mod clock;
 mod files;
 mod instances;
 mod logging;
-mod narrator;
 mod pidfile;
 mod pools;
 mod readiness;
 mod render;
 mod run;
 mod signals;
+mod state;
 
 use std::process::ExitCode;
 

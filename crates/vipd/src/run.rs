@@ -10,10 +10,9 @@ use lvs::{Director, Foreign, RunningDirector};
 use vrrp::{Router, RunningRouter};
 
 use crate::cli::{Half, RunOptions};
-use crate::narrator::Narrator;
 use crate::pidfile::{PidFile, PidFileError};
 use crate::signals::{Signal, Signals};
-use crate::{files, instances, logging, pools, readiness, render};
+use crate::{files, instances, logging, pools, readiness, render, state};
 
 /// Stopped by a signal.
 const STOPPED: u8 = 0;
@@ -91,7 +90,6 @@ struct Running {
     router: Option<RunningRouter>,
     director: Option<RunningDirector>,
     signals: Signals,
-    narrator: Narrator,
     _pid_files: Vec<PidFile>,
 }
 
@@ -123,7 +121,7 @@ impl Running {
         let router = router(options, routers)?;
         describe(&config, router.is_some(), director.is_some());
         readiness::tell("READY=1");
-        Ok(Self { router, director, signals, narrator: Narrator::default(), _pid_files: pid_files })
+        Ok(Self { router, director, signals, _pid_files: pid_files })
     }
 
     /// Logs what happens until a signal or a failure ends it; then releases everything.
@@ -138,7 +136,7 @@ impl Running {
     }
 
     /// Waits for one message; the exit code if it was the last.
-    fn next(&mut self) -> Option<u8> {
+    fn next(&self) -> Option<u8> {
         let (no_routing, no_directing) = (never(), never());
         let routing = self.router.as_ref().map(RunningRouter::events);
         let directing = self.director.as_ref().map(RunningDirector::events);
@@ -147,17 +145,40 @@ impl Running {
         let directing = directing.as_ref().map_or(&no_directing, lvs::Events::receiver);
         crossbeam_channel::select! {
             recv(signals) -> signal => match signal {
-                Ok(signal) => handle_signal(signal),
+                Ok(signal) => self.handle_signal(signal),
                 Err(_) => Some(ended("the thread that receives signals")),
             },
             recv(routing) -> event => {
                 let Ok(event) = event else { return Some(ended("the thread of the virtual routers")) };
-                self.narrator.vrrp(&event);
+                log::log!(event.kind.level(), "{event}");
                 None
             }
             recv(directing) -> event => {
                 let Ok(event) = event else { return Some(ended("the thread of the virtual servers")) };
                 log::log!(event.kind.level(), "{event}");
+                None
+            }
+        }
+    }
+
+    /// What a signal does; the exit code if it ends the program.
+    fn handle_signal(&self, signal: Signal) -> Option<u8> {
+        match signal {
+            Signal::Stop(name) => {
+                log::info!("{name}: releasing everything");
+                Some(STOPPED)
+            }
+            Signal::Reload => {
+                log::warn!(
+                    "SIGHUP: this version reads its configuration at the start only; restart it to apply changes"
+                );
+                None
+            }
+            Signal::Dump(name) => {
+                log::warn!("{name}: this version writes no dump files, but here:");
+                for line in state::lines(self.router.as_ref(), self.director.as_ref()) {
+                    log::info!("{line}");
+                }
                 None
             }
         }
@@ -173,7 +194,7 @@ impl Running {
                 code = FAILED;
             }
             while let Some(event) = events.try_recv() {
-                self.narrator.vrrp(&event);
+                log::log!(event.kind.level(), "{event}");
             }
         }
         if let Some(director) = self.director.take() {
@@ -190,26 +211,6 @@ impl Running {
             log::info!("released; the end");
         }
         code
-    }
-}
-
-/// What a signal does; the exit code if it ends the program.
-fn handle_signal(signal: Signal) -> Option<u8> {
-    match signal {
-        Signal::Stop(name) => {
-            log::info!("{name}: releasing everything");
-            Some(STOPPED)
-        }
-        Signal::Reload => {
-            log::warn!(
-                "SIGHUP: this version reads its configuration at the start only; restart it to apply changes"
-            );
-            None
-        }
-        Signal::Dump(name) => {
-            log::warn!("{name}: this version writes no dump files");
-            None
-        }
     }
 }
 

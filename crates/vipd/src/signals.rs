@@ -6,14 +6,18 @@ use crossbeam_channel::Receiver;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals as Pipe};
 
+/// Signals at which keepalived writes files, beside SIGUSR1 and SIGUSR2: JSON, statistics that start again, and threads. By
+/// default they would kill us. The numbers are those that `keepalived --signum` prints (SIGRTMIN is 34 there).
+const DUMPS: [(i32, &str); 3] = [(36, "SIGRTMIN+2"), (63, "SIGRTMAX-1"), (64, "SIGRTMAX")];
+
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// SIGTERM, SIGINT: release everything and end. The number is for the log.
+    /// SIGTERM, SIGINT: release everything and end. The name is for the log.
     Stop(&'static str),
     /// SIGHUP: read the configuration again.
     Reload,
-    /// SIGUSR1, SIGUSR2: keepalived writes files then.
+    /// SIGUSR1, SIGUSR2 and others: keepalived writes files then.
     Dump(&'static str),
 }
 
@@ -27,6 +31,9 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn start() -> io::Result<Self> {
         let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
+        for (number, _) in DUMPS {
+            pipe.add_signal(number)?;
+        }
         let handle = pipe.handle();
         let (sender, received) = crossbeam_channel::unbounded();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -36,7 +43,13 @@ impl Signals {
                     SIGINT => Signal::Stop("SIGINT"),
                     SIGHUP => Signal::Reload,
                     SIGUSR1 => Signal::Dump("SIGUSR1"),
-                    _ => Signal::Dump("SIGUSR2"),
+                    SIGUSR2 => Signal::Dump("SIGUSR2"),
+                    other => Signal::Dump(
+                        DUMPS
+                            .iter()
+                            .find(|(number, _)| *number == other)
+                            .map_or("?", |dump| dump.1),
+                    ),
                 };
                 if sender.send(message).is_err() {
                     break;

@@ -200,10 +200,24 @@ fn signals_that_do_not_stop_are_answered() {
             "SIGHUP: this version reads its configuration at the start only",
         ),
         (rustix::process::Signal::USR1, "SIGUSR1: this version writes no dump files"),
+        (rustix::process::Signal::USR2, "web: "),
     ] {
         daemon.signal(signal).unwrap();
         assert!(daemon.wait_line(said, PATIENCE).is_some(), "{}", daemon.log());
     }
+    // What `keepalived --signum=JSON` and `=STATS_CLEAR` print: monitoring sends them, and they would kill us.
+    for (number, name) in [("36", "SIGRTMIN+2"), ("63", "SIGRTMAX-1")] {
+        let mut kill = Command::new("kill");
+        assert!(kill.args(["-s", number, &daemon.id().to_string()]).status().unwrap().success());
+        assert!(daemon.wait_line(&format!("{name}: "), PATIENCE).is_some(), "{}", daemon.log());
+    }
+    assert!(
+        daemon
+            .wait_line("web: virtual router 9 on eth0 from 192.0.2.1, priority", PATIENCE)
+            .is_some(),
+        "{}",
+        daemon.log()
+    );
     daemon.signal(rustix::process::Signal::INT).unwrap();
     assert_eq!(daemon.wait(PATIENCE).unwrap().code(), Some(0));
 }

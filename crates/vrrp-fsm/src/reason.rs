@@ -61,7 +61,7 @@ impl fmt::Display for Reason {
             }
             Self::Shutdown => f.write_str("shut down"),
             Self::Fault(fault) => fault.fmt(f),
-            Self::LateWake { late } => write!(f, "woke up {late:?} too late"),
+            Self::LateWake { late } => write!(f, "woke up {late:.1?} too late"),
             Self::AddressesLost => {
                 f.write_str("the virtual addresses were deleted by someone else")
             }

@@ -141,24 +141,27 @@ impl fmt::Display for Why {
             Self::NotCandidate => f.write_str("not started"),
             Self::Faulty { faults, retry_in: None } => write!(f, "{faults}"),
             Self::Faulty { faults, retry_in: Some(retry_in) } => {
-                write!(f, "{faults}; tries again in {retry_in:?}")
+                write!(f, "{faults}; tries again in {retry_in:.1?}")
             }
             Self::Releasing { failures } => {
                 write!(f, "removing the virtual addresses ({failures} failures so far)")
             }
             Self::Listening { remaining } => {
-                write!(f, "no master heard yet, waits another {remaining:?}")
+                write!(f, "no master heard yet, waits another {remaining:.1?}")
             }
             Self::Subordinate { master, priority, own_priority, age, remaining } => write!(
                 f,
                 "{master} is master with priority {priority} (ours is {own_priority}), last heard \
-                 {age:?} ago, counts as dead in {remaining:?}"
+                 {age:.1?} ago, counts as dead in {remaining:.1?}"
             ),
             Self::Preempting { master, priority, remaining } => {
-                write!(f, "replaces {master}, which has only priority {priority}, in {remaining:?}")
+                write!(
+                    f,
+                    "replaces {master}, which has only priority {priority}, in {remaining:.1?}"
+                )
             }
             Self::MasterLeft { master, remaining } => {
-                write!(f, "{master} has left, replaces it in {remaining:?}")
+                write!(f, "{master} has left, replaces it in {remaining:.1?}")
             }
             Self::ProvingToSend => {
                 f.write_str("waits until an advertisement can be sent, before installing addresses")
@@ -167,10 +170,13 @@ impl fmt::Display for Why {
                 write!(f, "{reason}; installing the virtual addresses ({failures} failures so far)")
             }
             Self::Serving { reason, age, contender: None } => {
-                write!(f, "master for {age:?}: {reason}")
+                write!(f, "master for {age:.1?}: {reason}")
             }
             Self::Serving { reason, age, contender: Some(contender) } => {
-                write!(f, "master for {age:?}: {reason}; {contender} advertises as master as well")
+                write!(
+                    f,
+                    "master for {age:.1?}: {reason}; {contender} advertises as master as well"
+                )
             }
         }
     }

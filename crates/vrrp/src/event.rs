@@ -116,11 +116,14 @@ impl fmt::Display for EventKind {
             Self::Contended { winner, loser, duration, ongoing: true } => {
                 write!(
                     f,
-                    "two Masters since {duration:?}: {winner} (ours) and {loser}, which may not hear us"
+                    "two Masters for {duration:.1?} already: {winner} (ours) and {loser}, which may not hear us"
                 )
             }
             Self::Contended { winner, loser, duration, ongoing: false } => {
-                write!(f, "two Masters for {duration:?}: {winner} (ours) remains, {loser} gave up")
+                write!(
+                    f,
+                    "two Masters for {duration:.1?}: {winner} (ours) remains, {loser} gave up"
+                )
             }
             Self::Fault(fault) => write!(f, "cannot take part: {fault}"),
             Self::FaultCleared(fault) => write!(f, "no longer the case: {fault}"),

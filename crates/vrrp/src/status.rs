@@ -55,7 +55,7 @@ pub struct VirtualRouterStatus {
     pub priority: Priority,
     /// The source of its advertisements.
     pub source: Option<IpAddr>,
-    /// The addresses that it holds in the kernel, as `ip address` would show them, with their interfaces' indices.
+    /// The addresses that it holds in the kernel, as `ip address` would show them.
     pub addresses: Vec<String>,
     /// Everything it has counted, the discarded datagrams by cause among them.
     pub statistics: Statistics,

@@ -87,7 +87,7 @@ fn a_worse_master_is_replaced_when_the_timer_expires() {
     }
     assert_eq!(host.router.master(), None);
     let why = host.router.why(at(0) + SECOND * 3);
-    assert_eq!(why.to_string(), "replaces 192.0.2.3, which has only priority 99, in 609.375ms");
+    assert_eq!(why.to_string(), "replaces 192.0.2.3, which has only priority 99, in 609.4ms");
     host.step();
     assert!(matches!(
         host.log.last(),
