@@ -229,6 +229,28 @@ fn after_that_the_addresses_wait_for_an_advertisement_to_go_out() {
 }
 
 #[test]
+fn addresses_that_wait_cannot_be_lost() {
+    let (mut host, start) = unheard_master(SendFailurePolicy::Release);
+    host.run_until(start + SECOND * 4);
+    host.step();
+    let promoted = host.router.poll_timeout().unwrap();
+    host.router.handle_timeout(promoted);
+    assert_eq!(host.router.why(promoted), Why::ProvingToSend);
+    // Before the result of the first transmission is known.
+    host.router.handle_addresses_lost(promoted);
+    assert!(matches!(host.router.poll_output(), Some(Output::Send(_))));
+    assert_eq!(host.router.poll_output(), None);
+}
+
+#[test]
+fn without_an_address_to_send_from_nothing_begins() {
+    let mut router = vrrp_fsm::VirtualRouter::new(config(255), SEED).unwrap();
+    router.handle_startup(at(0));
+    assert_eq!((router.state(), router.poll_output()), (State::Initialize, None));
+    assert!(router.faults().contains(Fault::NoSourceAddress));
+}
+
+#[test]
 fn an_operator_can_end_the_pause() {
     let (mut host, start) = unheard_master(SendFailurePolicy::Release);
     host.run_until(start + SECOND * 4);

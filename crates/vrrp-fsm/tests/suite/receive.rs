@@ -268,12 +268,13 @@ fn the_demux_tells_virtual_routers_apart() {
     assert_eq!(find(1, &from_peer("198.51.100.3", 255)), Ok(4));
     // A stranger is charged to the first that has this number.
     assert_eq!(find(1, &from_peer("192.0.2.4", 255)), Ok(0));
+    assert_eq!(find(1, &group(50)), Err(Discard::Vrid { vrid: 50 }));
     assert_eq!(find(2, &group(52)), Err(Discard::Vrid { vrid: 52 }));
     assert_eq!(find(3, &group(51)), Err(Discard::Vrid { vrid: 51 }));
     let short = Packet { bytes: vec![0x45; 10], ..group(51) };
     let too_short = PacketError::TooShort { need: 20, len: 10 };
     assert_eq!(find(1, &short), Err(Discard::Packet(too_short)));
-    assert_eq!(demux.discarded(Counter::Vrid), 2);
+    assert_eq!(demux.discarded(Counter::Vrid), 3);
     assert_eq!(demux.discarded(Counter::PacketLength), 1);
     demux.remove_router(3);
     assert_eq!(demux.remove(&key(1, 51, Some(near))), None);
