@@ -1,5 +1,7 @@
 //! What can be done to routers and to the network between them.
 
+use core::time::Duration;
+
 use vrrp_fsm::{ConfigError, Fault, VirtualRouter};
 use vrrp_proto::Priority;
 
@@ -201,6 +203,14 @@ impl Simulation {
             (false, true) => self.tell(id, &Input::FaultCleared(Fault::LinkDown)),
             (true, true) | (false, false) => Ok(()),
         }
+    }
+
+    /// Delivers a late copy of the latest genuine advertisement to one router. Nothing happens before
+    /// the first one.
+    pub fn replay(&mut self, to: RouterId, after: Duration) {
+        let Some(packet) = self.latest.clone() else { return };
+        self.count(Subject::Fault, "replay");
+        self.queue.push(self.now + after, Event::Arrives { to, packet });
     }
 
     pub(crate) fn tell_running(

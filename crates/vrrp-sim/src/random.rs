@@ -151,7 +151,7 @@ impl Group {
     fn act(&self, rng: &mut Rng, link: Link) -> (Duration, Act) {
         let id = RouterId::from_index(rng.usize(0..self.size));
         let other = RouterId::from_index(rng.usize(0..self.size));
-        let act = match rng.u8(0..22) {
+        let act = match rng.u8(0..23) {
             0 => Act::Start(id),
             1 => Act::Crash(id),
             2 => Act::Kill(id),
@@ -173,7 +173,8 @@ impl Group {
                 jitter: if one_in(rng, 4) { self.interval * 3 } else { link.jitter },
                 ..link
             }),
-            20 => Act::SetEcho(Chance::percent(*pick(rng, &[0, 50, 100]))),
+            20 => Act::Replay(id, up_to(rng, self.interval * 4)),
+            21 => Act::SetEcho(Chance::percent(*pick(rng, &[0, 50, 100]))),
             _ => Act::SetConditions(id, self.bad_conditions(rng)),
         };
         // Sometimes at once, often about when timers expire, sometimes much later.

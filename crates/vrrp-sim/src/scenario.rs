@@ -11,6 +11,20 @@ use crate::{Chance, Conditions, Forgery, Link, RouterId, Simulation, Violation};
 ///
 /// Each round is a list of acts at odd moments and an [`End`], which ends all faults and checks the
 /// bounds. Leaving out an act, a round or a router gives a scenario again.
+///
+/// ```
+/// use vrrp_sim::{Scenario, Simulation};
+///
+/// for seed in 0..10 {
+///     let scenario = Scenario::random(seed);
+///     let (simulation, result) = scenario.run(Simulation::new(seed))?;
+///     if let Err(violation) = result {
+///         println!("{}{scenario:#?}", simulation.timeline().expect("recorded by default"));
+///         panic!("{violation}");
+///     }
+/// }
+/// # Ok::<(), vrrp_sim::vrrp_fsm::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[expect(clippy::exhaustive_structs, reason = "scenarios are made and cut down by their users")]
 pub struct Scenario {
@@ -75,6 +89,7 @@ pub enum Act {
     SetPriority(RouterId, Priority),
     StealAddresses(RouterId),
     SendForgery(RouterId, Forgery),
+    Replay(RouterId, Duration),
     /// Cuts the first so many routers off the others.
     Partition(usize),
     Cut(RouterId, RouterId),
@@ -152,6 +167,7 @@ impl Act {
             Self::SetPriority(id, priority) => simulation.set_priority(id, priority)?,
             Self::StealAddresses(id) => simulation.steal_addresses(id)?,
             Self::SendForgery(to, forgery) => simulation.send_forgery(to, forgery),
+            Self::Replay(to, after) => simulation.replay(to, after),
             Self::Partition(first) => {
                 let group: Vec<RouterId> = simulation.routers().take(first).collect();
                 simulation.partition(&[&group]);

@@ -58,6 +58,7 @@ const EXPECTED: &[(Subject, &str)] = &[
     (Subject::Fault, "priority change"),
     (Subject::Fault, "receive queue overflow"),
     (Subject::Fault, "removing failed"),
+    (Subject::Fault, "replay"),
     (Subject::Fault, "resume"),
     (Subject::Fault, "send failed"),
     (Subject::Fault, "shut down"),
