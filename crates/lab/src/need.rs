@@ -63,7 +63,11 @@ pub fn check(need: &str) -> Result<(), String> {
         "uml" => {
             program("linux.uml", "user-mode-linux")?;
             program("python3", "python3")?;
-            program("insmod", "kmod")
+            program("insmod", "kmod")?;
+            let script = crate::uml::script();
+            std::fs::File::open(&script)
+                .map(drop)
+                .map_err(|error| format!("{}: {error}", script.display()))
         }
         "keepalived" | "ipvsadm" | "tcpdump" | "tshark" | "python3" => program(need, need),
         "nginx" => program("nginx", "nginx-light"),

@@ -13,6 +13,8 @@ use crate::demo::stage::Stage;
 
 /// What will be played, and by whom.
 pub(crate) fn opening(scene: &Scene, daemons: &[Daemon; 2]) -> String {
+    let version =
+        |daemon: &Daemon| daemon.version().map_or(String::new(), |version| format!(" {version}"));
     let [first, second] = daemons;
     let [one, two] = &scene.directors;
     let [client, ..] = scene.clients;
@@ -23,8 +25,16 @@ pub(crate) fn opening(scene: &Scene, daemons: &[Daemon; 2]) -> String {
     let files = |index| {
         scene.configuration(index).file_name().unwrap_or_default().to_string_lossy().into_owned()
     };
-    machine("director 1", one.address.to_string(), format!("{} on {}", first.name(), files(0)));
-    machine("director 2", two.address.to_string(), format!("{} on {}", second.name(), files(1)));
+    machine(
+        "director 1",
+        one.address.to_string(),
+        format!("{}{} on {}", first.name(), version(first), files(0)),
+    );
+    machine(
+        "director 2",
+        two.address.to_string(),
+        format!("{}{} on {}", second.name(), version(second), files(1)),
+    );
     for (index, server) in scene.servers.iter().enumerate() {
         machine(&format!("real server {}", index + 1), server.to_string(), "nginx".to_owned());
     }

@@ -26,6 +26,20 @@ impl Daemon {
         }
     }
 
+    /// What it says of its version, such as `2.2.7`; nothing when it cannot be asked.
+    pub fn version(&self) -> Option<String> {
+        let program = match self {
+            Self::Keepalived => crate::need::find_program("keepalived")?,
+            Self::Vipd(binary) => binary.clone(),
+        };
+        let output = Command::new(program).arg("--version").output().ok()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        // `Keepalived v2.2.7 (01/16,2022)` on its error output, `vipd 0.1.0` on its output.
+        let version = said.lines().next()?.split_whitespace().nth(1)?;
+        Some(version.trim_start_matches('v').to_owned())
+    }
+
     /// Starts it on the node with the configuration file `conf`, in the foreground, its log on its output, its pid
     /// files in the node's own `/run`: both daemons get the same options.
     pub fn start(&self, node: &Node, conf: &Path) -> io::Result<Process> {
