@@ -22,10 +22,24 @@ pub(crate) fn check(options: &CheckOptions) -> ExitCode {
     for path in &options.files {
         let result = files::parse(path, options.config_id.as_deref());
         output.file(&path.to_string_lossy(), &result, options);
-        let code = if options.as_keepalived { keepalived_code(&result) } else { own_code(&result) };
+        let code = if options.as_keepalived {
+            let absent = result.as_ref().map_or_else(|_| Vec::new(), absent_interfaces);
+            for line in &absent {
+                output.print(&format!("{line}\n"));
+            }
+            keepalived_code(&result, absent.is_empty())
+        } else {
+            own_code(&result)
+        };
         worst = worst.max(code);
     }
     ExitCode::from(worst)
+}
+
+/// `keepalived --signum=NAME`: for `kill -s "$(...)"` in scripts.
+pub(crate) fn print_number(number: i32) -> ExitCode {
+    let written = writeln!(std::io::stdout(), "{number}");
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// 0 runs as written, 1 runs with warnings, 2 does not run.
@@ -42,18 +56,42 @@ fn own_code(result: &Result<Parsed, ReadError>) -> u8 {
 
 /// keepalived's: 0 clean, 4 cannot run, 5 would run with complaints, 6 scripts without `enable_script_security`.
 /// What keepalived does and this version does not is no complaint.
-fn keepalived_code(result: &Result<Parsed, ReadError>) -> u8 {
+fn keepalived_code(result: &Result<Parsed, ReadError>, interfaces_exist: bool) -> u8 {
     let Ok(parsed) = result else { return 4 };
     let complaint = |found: &&Diagnostic| found.severity == Severity::Warning && !ours(found.code);
     if !parsed.can_run() {
         4
-    } else if parsed.diagnostics.iter().any(|found| complaint(&found)) {
+    } else if !interfaces_exist || parsed.diagnostics.iter().any(|found| complaint(&found)) {
         5
     } else if unsecured_scripts(&parsed.config) {
         6
     } else {
         0
     }
+}
+
+/// A line for each virtual router whose interface this host does not have. `vipd check` does not look: it may run elsewhere.
+fn absent_interfaces(parsed: &Parsed) -> Vec<String> {
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    // Two lines of headings.
+    let present: Vec<&str> = devices
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name.trim()))
+        .collect();
+    let used = parsed.config.vrrp_instances.iter().filter_map(|instance| {
+        instance.interface.as_ref().map(|interface| (&instance.name.value, interface))
+    });
+    used.filter(|(_, interface)| !present.contains(&interface.value.as_str()))
+        .map(|(instance, interface)| {
+            render::printable(&format!(
+                "{}: warning[no-interface]: `vrrp_instance {instance}` would not start: there is no interface `{}` on this host; there are: {}",
+                parsed.sources.place(interface.span),
+                interface.value,
+                present.join(", ")
+            ))
+        })
+        .collect()
 }
 
 fn ours(code: Code) -> bool {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::signals;
+
 /// keepalived's default configuration file.
 const DEFAULT_FILE: &str = "/etc/keepalived/keepalived.conf";
 /// keepalived's pid file, written when the program is called by keepalived's name.
@@ -15,6 +17,8 @@ const DEFAULT_PID_FILE: &str = "/run/keepalived.pid";
 pub(crate) enum Task {
     Run(RunOptions),
     Check(CheckOptions),
+    /// Print the number of a signal.
+    Signal(i32),
 }
 
 /// How to run.
@@ -98,7 +102,7 @@ fn command() -> Command {
                 .arg(Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)).help("The configuration"))
                 .arg(flag("verbose", Some('v'), "verbose", "Logs more"))
                 .arg(path("pid", Some('p'), "pid", "Writes the process id to this file and removes it at the end"))
-                .arg(path("run-directory", None, "run-directory", "Where the lists of what is configured in the kernel are kept [default: /run/vrrp]"))
+                .arg(path("run-directory", None, "run-directory", "Where the lists of what is configured in the kernel are kept [default: /run/vrrp, /run/lvs]").value_name("DIRECTORY"))
                 .arg(config_id.clone()),
         )
         .subcommand(
@@ -195,6 +199,8 @@ const WITHOUT_EFFECT: &[(&str, Option<char>, &str, &str)] = &[
     ("no_bfd", Some('B'), "no_bfd", ""),
     ("all", None, "all", ""),
     ("all-config", Some('e'), "all-config", "missing includes are warnings"),
+    ("perf", None, "perf", "there is no profiling"),
+    ("no-mem-check", None, "no-mem-check", ""),
 ];
 
 fn keepalived_command(by_name: bool) -> Command {
@@ -220,6 +226,13 @@ fn keepalived_command(by_name: bool) -> Command {
                 .require_equals(true)
                 .default_missing_value("-"),
         )
+        .arg(
+            Arg::new("signum")
+                .long("signum")
+                .value_name("NAME")
+                .value_parser(["RELOAD", "STOP", "DATA", "STATS", "STATS_CLEAR", "JSON"])
+                .help("Prints the number of the signal that asks for this"),
+        )
         .arg(Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Prints the version"));
     for &(id, short, long, _) in WITHOUT_EFFECT_VALUED {
         command = command.arg(Arg::new(id).short(short).long(long).value_name("VALUE").hide(true));
@@ -234,6 +247,9 @@ fn keepalived_command(by_name: bool) -> Command {
 fn keepalived_task(matches: &ArgMatches, by_name: bool) -> Task {
     let file = matches.get_one::<PathBuf>("file").cloned().unwrap_or_else(|| DEFAULT_FILE.into());
     let config_id = matches.get_one("config-id").cloned();
+    if let Some(name) = matches.get_one::<String>("signum") {
+        return Task::Signal(signals::number(name));
+    }
     if let Some(log_file) = matches.get_one::<PathBuf>("config-test") {
         let log_file = Some(log_file.clone()).filter(|path| path.as_os_str() != "-");
         return Task::Check(CheckOptions {
@@ -338,6 +354,20 @@ mod tests {
             panic!("it should check")
         };
         assert_eq!(options.log_file, Some("log".into()));
+    }
+
+    #[test]
+    fn signal_numbers_are_those_of_keepalived() {
+        for (name, number) in [
+            ("RELOAD", 1),
+            ("STOP", 15),
+            ("DATA", 10),
+            ("STATS", 12),
+            ("STATS_CLEAR", 63),
+            ("JSON", 36),
+        ] {
+            assert_eq!(task(&format!("keepalived --signum={name}")), Task::Signal(number));
+        }
     }
 
     #[test]

@@ -24,8 +24,49 @@ enum Entry {
 struct Queue {
     entries: SyncSender<Entry>,
     dropped: &'static AtomicU64,
-    /// The journal of systemd has its own time stamps.
-    timestamps: bool,
+    form: Form,
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// For people: the time, and the level in words.
+    Plain,
+    /// For the journal of systemd, which has its own time stamps and reads levels as numbers (`sd-daemon(3)`).
+    Journal,
+}
+
+impl Form {
+    /// What standard error is. The environment alone does not tell: it is inherited by whoever redirects it.
+    fn of_stderr() -> Self {
+        let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return Self::Plain };
+        let stat = rustix::fs::fstat(std::io::stderr());
+        let here = stat.map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+        if here.is_ok_and(|here| stream == here.as_str()) { Self::Journal } else { Self::Plain }
+    }
+
+    fn line(self, level: Level, text: &str) -> String {
+        match self {
+            Self::Plain => {
+                let level = match level {
+                    Level::Error => "error: ",
+                    Level::Warn => "warning: ",
+                    Level::Info => "",
+                    Level::Debug | Level::Trace => "detail: ",
+                };
+                format!("{} {level}{text}\n", clock::timestamp())
+            }
+            Self::Journal => {
+                let level = match level {
+                    Level::Error => 3,
+                    Level::Warn => 4,
+                    Level::Info => 6,
+                    Level::Debug | Level::Trace => 7,
+                };
+                format!("<{level}>{text}\n")
+            }
+        }
+    }
 }
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -36,18 +77,7 @@ impl Log for Queue {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let level = match record.level() {
-            Level::Error => "error: ",
-            Level::Warn => "warning: ",
-            Level::Info => "",
-            Level::Debug | Level::Trace => "detail: ",
-        };
-        let text = printable(&record.args().to_string());
-        let line = if self.timestamps {
-            format!("{} {level}{text}\n", clock::timestamp())
-        } else {
-            format!("{level}{text}\n")
-        };
+        let line = self.form.line(record.level(), &printable(&record.args().to_string()));
         if self.entries.try_send(Entry::Line(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -72,8 +102,7 @@ pub(crate) fn start(detail: bool) -> Logging {
         finish.try_send(()).unwrap_or_default();
     });
     if spawned.is_ok() {
-        let timestamps = std::env::var_os("JOURNAL_STREAM").is_none();
-        let queue = Queue { entries: entries.clone(), dropped: &DROPPED, timestamps };
+        let queue = Queue { entries: entries.clone(), dropped: &DROPPED, form: Form::of_stderr() };
         if log::set_boxed_logger(Box::new(queue)).is_ok() {
             log::set_max_level(if detail { LevelFilter::Debug } else { LevelFilter::Info });
         }
@@ -114,10 +143,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_for_people_have_the_time_and_those_for_the_journal_a_number() {
+        let plain = Form::Plain.line(Level::Warn, "text");
+        assert!(plain.starts_with("20") && plain.ends_with("Z warning: text\n"), "{plain}");
+        assert_eq!(Form::Journal.line(Level::Warn, "text"), "<4>text\n");
+        assert_eq!(Form::Journal.line(Level::Debug, "text"), "<7>text\n");
+    }
+
+    #[test]
     fn a_full_queue_drops_and_counts() {
         let dropped: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(0)));
         let (entries, received) = sync_channel(2);
-        let queue = Queue { entries: entries.clone(), dropped, timestamps: false };
+        let queue = Queue { entries: entries.clone(), dropped, form: Form::Journal };
         for number in 0..5 {
             queue.log(
                 &Record::builder()
@@ -132,7 +169,7 @@ mod tests {
         let written = String::from_utf8(written).unwrap();
         assert_eq!(
             written,
-            "line 0\\u{1b}[31m\nwarning: 3 log lines were dropped because standard error is slow\nline 1\\u{1b}[31m\n"
+            "<6>line 0\\u{1b}[31m\nwarning: 3 log lines were dropped because standard error is slow\n<6>line 1\\u{1b}[31m\n"
         );
     }
 }

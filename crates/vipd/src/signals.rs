@@ -8,7 +8,10 @@ use signal_hook::iterator::{Handle, Signals as Pipe};
 
 /// Signals at which keepalived writes files, beside SIGUSR1 and SIGUSR2: JSON, statistics that start again, and threads. By
 /// default they would kill us. The numbers are those that `keepalived --signum` prints (SIGRTMIN is 34 there).
-const DUMPS: [(i32, &str); 3] = [(36, "SIGRTMIN+2"), (63, "SIGRTMAX-1"), (64, "SIGRTMAX")];
+const DUMPS: [(i32, &str); 3] =
+    [(JSON, "SIGRTMIN+2"), (STATS_CLEAR, "SIGRTMAX-1"), (64, "SIGRTMAX")];
+const JSON: i32 = 36;
+const STATS_CLEAR: i32 = 63;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,19 @@ pub(crate) enum Signal {
     Reload,
     /// SIGUSR1, SIGUSR2 and others: keepalived writes files then.
     Dump(&'static str),
+}
+
+/// The number of the signal that asks keepalived for something, as its `--signum` prints it; 0 for an unknown name.
+pub(crate) fn number(name: &str) -> i32 {
+    match name {
+        "RELOAD" => SIGHUP,
+        "STOP" => SIGTERM,
+        "DATA" => SIGUSR1,
+        "STATS" => SIGUSR2,
+        "STATS_CLEAR" => STATS_CLEAR,
+        "JSON" => JSON,
+        _ => 0,
+    }
 }
 
 /// Signals from now on; as before once dropped.
