@@ -24,7 +24,7 @@ fn scratch() -> (TempDir, PathBuf) {
 
 /// Body of the processes that the tests below start and kill; it lists two entries, forgets one, and waits.
 #[test]
-#[ignore = "started by other tests as their child process"]
+#[ignore = "not a test: the process that other tests start"]
 fn child_that_holds_a_journal() {
     let (mut journal, _) = Journal::open(std::env::var_os("JOURNAL_PATH").unwrap()).unwrap();
     journal.record_all(["eth0 192.0.2.1/24", "eth0 192.0.2.2/24"]).unwrap();
@@ -68,7 +68,7 @@ fn successor_of_a_killed_process_reads_what_it_left() {
 
 /// Body of a process that may not write beyond an arbitrary octet of a file, for a while.
 #[test]
-#[ignore = "started by another test as its child process"]
+#[ignore = "not a test: the process that another test starts"]
 fn child_that_runs_out_of_space() {
     let (mut journal, _) = Journal::open(std::env::var_os("JOURNAL_PATH").unwrap()).unwrap();
     let allow =

@@ -39,6 +39,10 @@ impl Tally {
                 self.failures.push((program.to_owned(), test.to_owned()));
             } else if let Some(why) = verdict.strip_prefix("ignored") {
                 let why = why.trim_start_matches([',', ' ']).to_owned();
+                // A test binary's other life, as the child process of its own tests.
+                if why.starts_with("not a test") {
+                    return;
+                }
                 self.skipped.push(Skip { need: "ignored".to_owned(), why, test: test.to_owned() });
             }
         }
@@ -113,6 +117,7 @@ mod tests {
             "test a ... ok",
             "test b ... FAILED",
             "test c ... ignored, needs an hour",
+            "test child ... ignored, not a test: the process that other tests start",
             "test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         ] {
