@@ -175,6 +175,11 @@ mod tests {
         assert_eq!(Password::new(b"123456789"), Err(PasswordTooLong { len: 9 }));
         assert_eq!(Password::truncated(b"123456789"), Password::new(b"12345678").unwrap());
         assert_ne!(Password::new(b"secret").unwrap(), Password::new(b"Secret").unwrap());
+        for at in 0..8 {
+            let mut other = *b"password";
+            other[at] ^= 1;
+            assert_ne!(Password(other), Password(*b"password"), "octet {at}");
+        }
         let authentication = Authentication::SimplePassword(Password::new(b"secret").unwrap());
         assert!(!format!("{authentication:?}").contains("secret"));
     }

@@ -94,6 +94,21 @@ fn what_keepalived_sends_is_read_and_written_to_the_octet() {
 }
 
 #[test]
+fn the_groups_are_where_keepalived_sends_to() {
+    let text = include_str!("data/keepalived-2.2.7.json");
+    let vectors: Vec<Value> = serde_json::from_str(text).unwrap();
+    for vector in &vectors {
+        let octets = hex(&vector["packet_hex"], &Value::from(""));
+        let Some((packet, _)) = take_apart(&octets).unwrap() else { continue };
+        let destination = match packet {
+            PseudoHeader::Ipv4 { destination, .. } => IpAddr::from(destination),
+            PseudoHeader::Ipv6 { destination, .. } => IpAddr::from(destination),
+        };
+        assert_eq!(packet.family().multicast_group(), destination);
+    }
+}
+
+#[test]
 fn a_password_is_verified_and_its_absence_noticed() {
     let vectors: Vec<Value> = serde_json::from_str(include_str!("data/vrrp.json")).unwrap();
     let verify = |name: &str, authentication: Authentication| {
