@@ -96,3 +96,7 @@ pub use scheduler::{Name, NameError, Scheduler};
 pub use service::{Netmask, Persistence, PersistenceError, Service, ServiceFlags};
 pub use statistics::Statistics;
 pub use table::{Entry, Table};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -82,3 +82,7 @@ pub fn parse(name: &str, text: &str, loader: &mut dyn Loader) -> Parsed {
     let config = schema::understand(&root, &mut report, configuration_in_comment);
     Parsed { config, diagnostics: report.finish(&sources), sources }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,3 +59,7 @@ pub use monitor::{Group, Monitor, Progress};
 pub use payload::Payload;
 pub use request::{Flags, Request, message_type};
 pub use socket::{Protocol, Socket};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

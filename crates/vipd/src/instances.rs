@@ -115,7 +115,9 @@ fn addresses(instance: &VrrpInstance) -> Vec<VirtualAddress> {
 }
 
 fn address(written: &Written) -> VirtualAddress {
-    let net = written.address.value;
+    let written_net = written.address.value;
+    let ip = written_net.addr();
+    let net = IpNet::new(ip, written_net.prefix_len()).unwrap_or_else(|_| ip.into());
     let mut address = VirtualAddress::new(net)
         .watched(written.no_track.is_none())
         .duplicate_detection(written.detect_duplicates.is_some());

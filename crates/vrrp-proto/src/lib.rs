@@ -87,3 +87,7 @@ pub use message::{MAX_ADDRESSES, MAX_IPV4_MESSAGE_LEN, MAX_IPV6_MESSAGE_LEN, Mes
 pub use priority::Priority;
 pub use version::Version;
 pub use vrid::{InvalidVrid, Vrid};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -86,3 +86,7 @@ pub use step::discard_names;
 pub use tally::{Subject, Tally};
 pub use timeline::{Note, Timeline, What};
 pub use vrrp_fsm;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@
 
 mod global;
 mod lvs;
+mod network;
 mod vrrp;
 
 use alloc::string::String;
@@ -14,6 +15,7 @@ pub use lvs::{
     Check, CheckSettings, Family, Forwarding, Protocol, RealServer, SchedulerFlag, SorryServer,
     Target, TcpCheck, UnsupportedCheck, VirtualServer,
 };
+pub use network::Network;
 pub use vrrp::{
     Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track,
     UnicastPeer, VirtualAddress, VrrpInstance, VrrpScript, VrrpVersion,

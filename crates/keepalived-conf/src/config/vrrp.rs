@@ -5,9 +5,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use ipnet::IpNet;
-
 use super::global::{Garp, Global};
+use super::network::Network;
 use crate::source::{Span, Spanned};
 
 /// `state`.
@@ -64,7 +63,7 @@ impl Authentication {
 #[non_exhaustive]
 pub struct VirtualAddress {
     /// Address and prefix length; /32 and /128 when none is written.
-    pub address: Spanned<IpNet>,
+    pub address: Spanned<Network>,
     /// `dev`; default: the instance's interface.
     pub interface: Option<Spanned<String>>,
     /// `scope`; default `global`.
@@ -74,7 +73,7 @@ pub struct VirtualAddress {
     /// `brd`: an address, `+` or `-`.
     pub broadcast: Option<Spanned<String>>,
     /// `peer`.
-    pub peer: Option<Spanned<IpNet>>,
+    pub peer: Option<Spanned<Network>>,
     /// `-nodad`: leave duplicate address detection on.
     pub detect_duplicates: Option<Span>,
     /// `no_track`.

@@ -8,11 +8,9 @@ use core::net::IpAddr;
 use core::str::FromStr;
 use core::time::Duration;
 
-use ipnet::IpNet;
-
 use super::suggest::is_typographic;
 use super::{Context, spanned, suggest};
-use crate::config::Command;
+use crate::config::{Command, Network};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
 use crate::text::lex::{Word, is_blank};
@@ -131,10 +129,11 @@ impl Context<'_> {
     }
 
     /// An address with an optional prefix length.
-    pub(super) fn network(&mut self, word: &Word) -> Option<Spanned<IpNet>> {
-        let bare = word.text.parse::<IpAddr>().ok().map(IpNet::from);
-        let parsed =
-            bare.or_else(|| word.text.parse().ok()).map(|network| Spanned::new(network, word.span));
+    pub(super) fn network(&mut self, word: &Word) -> Option<Spanned<Network>> {
+        let bare = word.text.parse::<IpAddr>().ok().map(Network::from);
+        let parsed = bare
+            .or_else(|| Network::parse(&word.text))
+            .map(|network| Spanned::new(network, word.span));
         if parsed.is_none() {
             self.bad_address(
                 word,
@@ -146,12 +145,12 @@ impl Context<'_> {
     }
 
     /// The same for an address that an interface can have. A bad prefix length is taken as the longest, as keepalived does.
-    pub(super) fn host(&mut self, word: &Word) -> Option<Spanned<IpNet>> {
+    pub(super) fn host(&mut self, word: &Word) -> Option<Spanned<Network>> {
         let bare =
             word.text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
-        let network = match (word.text.parse::<IpNet>(), bare) {
-            (Err(_), Some(address)) => {
-                let longest = if address.is_ipv4() { 32 } else { 128 };
+        let network = match (Network::parse(&word.text), bare) {
+            (None, Some(address)) => {
+                let longest = Network::from(address).prefix_len();
                 let message = format!(
                     "`{}` has no valid prefix length; /{longest} is used",
                     shown(&word.text)

@@ -1,7 +1,7 @@
 //! `virtual_server`.
 
 use alloc::format;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use super::{Context, Keyword, Scope, block, idle, named, real_server, value, values};
@@ -289,13 +289,16 @@ fn scheduler(cx: &mut Context<'_>, server: &mut VirtualServer, st: &Statement) {
         found.map(|found| Spanned::new(found.value.into(), found.span)).or(server.scheduler.take());
 }
 
+/// `255.255.255.0`: 24. None when ones follow zeros.
+fn prefix_of_mask(mask: Ipv4Addr) -> Option<u8> {
+    let bits = mask.to_bits();
+    let ones = bits.leading_ones();
+    if bits.count_ones() == ones { u8::try_from(ones).ok() } else { None }
+}
+
 fn granularity(cx: &mut Context<'_>, server: &mut VirtualServer, st: &Statement) {
     let Some(word) = st.arguments.first() else { return };
-    let mask = word
-        .text
-        .parse::<Ipv4Addr>()
-        .ok()
-        .and_then(|mask| ipnet::ip_mask_to_prefix(IpAddr::V4(mask)).ok());
+    let mask = word.text.parse::<Ipv4Addr>().ok().and_then(prefix_of_mask);
     let prefix =
         mask.or_else(|| word.text.parse().ok().filter(|prefix| (1..=128).contains(prefix)));
     match prefix {
