@@ -65,7 +65,9 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Task, clap::Error> {
         .and_then(|path| PathBuf::from(path).file_stem().map(|stem| stem == "keepalived"));
     let by_name = named.unwrap_or(false);
     let first = arguments.get(1).map(|first| first.to_string_lossy().into_owned());
-    let ours = matches!(first.as_deref(), None | Some("-h" | "--help" | "--version"));
+    // With more behind it `-V` is keepalived's, which keeps addresses; alone it must not start anything.
+    let ours = matches!(first.as_deref(), None | Some("-h" | "--help" | "--version"))
+        || (first.as_deref() == Some("-V") && arguments.len() == 2);
     let option = first.as_deref().is_some_and(|first| first.starts_with('-'));
     if by_name || (option && !ours) {
         let matches = keepalived_command(by_name).try_get_matches_from(arguments)?;

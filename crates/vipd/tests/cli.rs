@@ -59,6 +59,7 @@ fn help_says_what_to_do() {
     assert!(out(&vipd(&["-n", "--help"])).contains("--vrrp_pid"));
     assert!(out(&vipd(&["--version"])).starts_with("vipd "));
     assert!(out(&vipd(&["-v"])).starts_with("vipd "));
+    assert!(out(&vipd(&["-V"])).starts_with("vipd "));
 }
 
 #[test]
