@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use healthcheck::{Check, Kind, Outcome, Source, Timing};
 use ipvs::{
@@ -35,6 +36,23 @@ pub(crate) fn services(config: &Config) -> Result<Vec<lvs::ServiceConfig>, PoolE
     used.filter_map(|server| service(server).transpose()).collect()
 }
 
+/// The real servers of a service, without those that become the same destination as an earlier one: with DR and TUN the port is
+/// the service's, whatever is written. The kernel refuses keepalived's later one, too.
+fn distinct(server: &VirtualServer) -> impl Iterator<Item = &RealServer> {
+    let mut seen = BTreeSet::new();
+    server.real_servers.iter().filter(move |real| {
+        let key = destination_key(server, real);
+        let first = seen.insert(key);
+        if !first {
+            let server = describe_target(&server.target.value);
+            log::warn!(
+                "virtual_server {server}: real_server {key} is there already; the first one stands, because DR and TUN keep the port of the virtual_server"
+            );
+        }
+        first
+    })
+}
+
 fn service(server: &VirtualServer) -> Result<Option<lvs::ServiceConfig>, PoolError> {
     let Some(key) = key(server) else { return Ok(None) };
     let scheduler = server
@@ -63,7 +81,7 @@ fn service(server: &VirtualServer) -> Result<Option<lvs::ServiceConfig>, PoolErr
         service = service.with_persistence(persistence).map_err(wrong)?;
     }
     let mut config = lvs::ServiceConfig::new(service);
-    for real in &server.real_servers {
+    for real in distinct(server) {
         config = config.real_server(real_server(server, real)?);
     }
     Ok(Some(config))
@@ -120,22 +138,17 @@ fn real_server(server: &VirtualServer, real: &RealServer) -> Result<lvs::RealSer
         real: real.address.value,
         source,
     };
-    let forwarding = real
-        .forwarding
-        .or(server.forwarding)
-        .map_or(Forwarding::Nat, |forwarding| forwarding.value);
-    let method = match forwarding {
+    let method = match forwarding(server, real) {
         Forwarding::DirectRoute => ForwardingMethod::DirectRoute,
         Forwarding::Tunnel => ForwardingMethod::Tunnel(Tunnel::default()),
         Forwarding::Nat | _ => ForwardingMethod::Masquerade,
     };
-    let port = destination_port(server, real, forwarding);
     let weight = real.weight.or(server.weight).map_or(1, |weight| weight.value);
     let number =
         |limit: Option<keepalived_conf::Spanned<u32>>| limit.map_or(0, |limit| limit.value);
     let thresholds = Thresholds::new(number(real.upper_threshold), number(real.lower_threshold))
         .map_err(wrong)?;
-    let destination = Destination::new(DestinationKey::new(real.address.value, port), method)
+    let destination = Destination::new(destination_key(server, real), method)
         .with_weight(Weight::new(weight).map_err(wrong)?)
         .with_thresholds(thresholds);
     let quiesce =
@@ -148,6 +161,15 @@ fn real_server(server: &VirtualServer, real: &RealServer) -> Result<lvs::RealSer
         }
     }
     Ok(mapped)
+}
+
+fn forwarding(server: &VirtualServer, real: &RealServer) -> Forwarding {
+    real.forwarding.or(server.forwarding).map_or(Forwarding::Nat, |forwarding| forwarding.value)
+}
+
+fn destination_key(server: &VirtualServer, real: &RealServer) -> DestinationKey {
+    let port = destination_port(server, real, forwarding(server, real));
+    DestinationKey::new(real.address.value, port)
 }
 
 /// Only NAT changes ports; with a firewall mark only NAT has one at all.

@@ -174,3 +174,27 @@ fn a_granularity_of_the_other_family_is_refused() {
     let error = services(&config(text)).unwrap_err();
     assert!(error.to_string().starts_with("virtual_server 192.0.2.1:80: "), "{error}");
 }
+
+#[test]
+fn what_becomes_the_same_destination_is_taken_once() {
+    let text = |kind: &str| {
+        format!(
+            "virtual_server 192.0.2.9 80 {{\nprotocol TCP\nlb_kind {kind}\nreal_server 192.0.2.1 80 {{\nweight 3\n}}\nreal_server 192.0.2.1 81 {{\nweight 5\n}}\n}}\n"
+        )
+    };
+    let service = |method| {
+        let service =
+            Service::new(ServiceKey::tcp(ip("192.0.2.9"), 80), Scheduler::WeightedLeastConnections);
+        lvs::ServiceConfig::new(service).real_server(lvs::RealServer::new(destination(
+            "192.0.2.1",
+            80,
+            method,
+            3,
+        )))
+    };
+    let direct = service(ForwardingMethod::DirectRoute);
+    assert_eq!(only(&text("DR")), direct, "the first one");
+    let second = destination("192.0.2.1", 81, ForwardingMethod::Masquerade, 5);
+    let both = service(ForwardingMethod::Masquerade).real_server(lvs::RealServer::new(second));
+    assert_eq!(only(&text("NAT")), both, "NAT has two ports");
+}
