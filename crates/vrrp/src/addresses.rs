@@ -87,16 +87,25 @@ impl Addresses {
         self.work = Some(Work { id, wanted, pending, failed: false });
     }
 
-    /// The same addresses on interfaces with other indices, where nothing of ours is.
+    /// The same addresses on interfaces with other indices, where nothing of ours is. What is still listed of the old ones is for
+    /// the next start.
     pub(crate) fn rebind(&mut self, held: Vec<Held>) {
-        let gone: Vec<String> = self.ours().map(ToString::to_string).collect();
-        if let Some(journal) = &mut self.journal {
-            drop(journal.forget_all(&gone));
-        }
         self.held = held;
+        let all = 0..self.held.len();
         if let Some(work) = &mut self.work {
             work.pending.clear();
+            if work.wanted == Wanted::All {
+                work.pending.extend(all);
+            }
         }
+    }
+
+    /// Removes at once what is ours, before [`Addresses::rebind`] loses sight of it.
+    pub(crate) fn release_now(&mut self, kernel: &mut vip_netlink::Client) {
+        let ours = self.held.iter().enumerate().filter(|(_, held)| held.ours);
+        let ours: Vec<usize> = ours.map(|(index, _)| index).collect();
+        // What the kernel refuses to remove stays on the interface that has lost its name: nobody will ask for it there.
+        self.remove(kernel, &ours, &mut Step::default());
     }
 
     /// Whether there is work to do.

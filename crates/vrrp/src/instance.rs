@@ -192,6 +192,23 @@ impl Instance {
             && self.addresses.ours().next().is_none()
     }
 
+    /// Every address is meant for the interface that has the wanted name now, as far as there is one.
+    pub(crate) fn is_bound(&self, links: &Links) -> bool {
+        let installed = self.settings.addresses.iter().filter(|address| address.installed);
+        let names = installed
+            .map(|address| address.interface.as_deref().unwrap_or(&self.settings.interface));
+        // Thousands of addresses have the same name one after the other: it is looked up once.
+        let mut last: Option<(&str, Option<u32>)> = None;
+        self.addresses.held.iter().zip(names).all(|(held, name)| {
+            let now = match last {
+                Some((same, index)) if same == name => index,
+                _ => links.by_name(name).map(|link| link.index),
+            };
+            last = Some((name, now));
+            now.is_none_or(|index| index == held.address.interface())
+        })
+    }
+
     /// The interface has another MAC address now: whoever knows ours by the old one has to learn.
     pub(crate) fn handle_mac_changed(&mut self, link: u32, shared: &mut Shared) {
         let mut held = self.addresses.held.iter();

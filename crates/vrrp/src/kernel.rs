@@ -123,6 +123,7 @@ impl Router {
 
     /// Links that went down or came back; interfaces that were deleted and made again.
     pub(crate) fn apply_links(&mut self) {
+        let mut reopened = false;
         for index in 0..self.shared.ports.len() {
             let Some(port) = self.shared.ports.get_mut(index) else { continue };
             let Some(link) = self.shared.links.by_name(&port.device.name) else { continue };
@@ -130,8 +131,11 @@ impl Router {
                 && port.reopen(&mut self.reactor, port_token(index), link.index).is_ok()
             {
                 self.changes.sources = true;
-                self.rebind();
+                reopened = true;
             }
+        }
+        if self.rebind() || reopened {
+            self.index();
         }
         for index in 0..self.instances.len() {
             self.with(index, |instance, shared| {
@@ -146,20 +150,22 @@ impl Router {
         }
     }
 
-    /// After an interface was made anew under another index: the addresses and the demultiplexer go by indices. What was in
-    /// the kernel has gone with the old interface.
-    fn rebind(&mut self) {
+    /// After a name went to another interface, be it made anew or renamed: the addresses and the demultiplexer go by indices.
+    /// Whether there were any.
+    fn rebind(&mut self) -> bool {
+        let mut rebound = false;
         for instance in &mut self.instances {
-            let by_index = |index| self.shared.links.by_index(index).is_some();
-            if instance.addresses.held.iter().all(|held| by_index(held.address.interface())) {
+            if instance.is_bound(&self.shared.links) {
                 continue;
             }
             // It fails while another of its interfaces is away; then that one's return tries again.
-            if let Ok(held) = held(&instance.settings, &self.shared.links, &[]) {
-                instance.addresses.rebind(held);
-            }
+            let Ok(held) = held(&instance.settings, &self.shared.links, &[]) else { continue };
+            // What was on an interface that was deleted has gone with it; one that was renamed still has it.
+            instance.addresses.release_now(&mut self.shared.kernel);
+            instance.addresses.rebind(held);
+            rebound = true;
         }
-        self.index();
+        rebound
     }
 
     /// The addresses to advertise from.
