@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use vrrp_fsm::{Fault, Reason, State};
+use vrrp_fsm::{Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
 #[derive(Clone, Debug)]
@@ -79,6 +79,14 @@ pub enum EventKind {
     },
     /// Advertisements were lost because the receive queue was full.
     ReceiveQueueOverflow,
+    /// Datagrams for this virtual router are discarded for this cause. Told of the first at once, and then at most once a
+    /// minute: the statistics have the exact numbers at any time.
+    Discarded {
+        /// What is wrong with the last one.
+        discard: Discard,
+        /// How many were discarded for the same cause ([`Discard::counter`]) since the start.
+        total: u64,
+    },
 }
 
 impl EventKind {
@@ -93,7 +101,8 @@ impl EventKind {
             | Self::AddressRemovedByOthers { .. }
             | Self::LeftoverRemoved { .. }
             | Self::AddressAlreadyPresent { .. }
-            | Self::ReceiveQueueOverflow => log::Level::Warn,
+            | Self::ReceiveQueueOverflow
+            | Self::Discarded { .. } => log::Level::Warn,
         }
     }
 }
@@ -139,6 +148,9 @@ impl fmt::Display for EventKind {
             }
             Self::ReceiveQueueOverflow => {
                 f.write_str("advertisements were lost: receive queue full")
+            }
+            Self::Discarded { discard, total } => {
+                write!(f, "discarded a packet: {discard} ({}: {total} so far)", discard.counter())
             }
         }
     }

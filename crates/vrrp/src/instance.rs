@@ -18,6 +18,7 @@ use crate::event::{EventKind, EventSink};
 use crate::handle::{CampaignId, Granted, Lost, answer};
 use crate::links::Links;
 use crate::port::Port;
+use crate::reports::Reports;
 use crate::status::VirtualRouterStatus;
 use crate::virtual_router::VirtualRouter;
 
@@ -62,6 +63,7 @@ pub(crate) struct Instance {
     pub(crate) followers: Followers,
     /// What was told about faults. None at the start, while what is found out in any order is not news yet.
     faults: Option<Faults>,
+    reports: Reports,
 }
 
 /// Who wants to be told, on other threads.
@@ -90,6 +92,7 @@ impl Instance {
             standing: false,
             followers: Followers::default(),
             faults: None,
+            reports: Reports::default(),
         }
     }
 
@@ -122,8 +125,13 @@ impl Instance {
         datagram: Datagram<'_>,
         shared: &mut Shared,
     ) {
-        match self.machine.handle_datagram(now, datagram) {
-            Ok(()) | Err(_) => {} // counted by the machine
+        if let Err(discard) = self.machine.handle_datagram(now, datagram) {
+            // It is counted by the machine, and has changed nothing else.
+            let total = self.machine.statistics().discarded(discard.counter());
+            if self.reports.is_due(now, discard.counter()) {
+                shared.events.emit(&self.name, EventKind::Discarded { discard, total });
+            }
+            return;
         }
         // Almost every advertisement changes a deadline and nothing else.
         if self.carry_out(shared) {

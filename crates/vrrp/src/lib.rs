@@ -91,6 +91,7 @@ mod instance;
 mod kernel;
 mod links;
 mod port;
+mod reports;
 mod router;
 mod running;
 mod socket;
@@ -115,8 +116,8 @@ pub use vrrp_fsm::vrrp_proto::{
     AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid,
 };
 pub use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, ConfigError, Counter, Fault, Faults,
-    HopLimitPolicy, Reason, ReleasePolicy, SendFailurePolicy, State, Statistics, Why,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, ConfigError, Counter, Discard, Fault,
+    Faults, HopLimitPolicy, Reason, ReleasePolicy, SendFailurePolicy, State, Statistics, Why,
 };
 
 #[cfg(doctest)]
