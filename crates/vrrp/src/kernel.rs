@@ -154,16 +154,22 @@ impl Router {
     /// Whether there were any.
     fn rebind(&mut self) -> bool {
         let mut rebound = false;
-        for instance in &mut self.instances {
-            if instance.is_bound(&self.shared.links) {
-                continue;
-            }
-            // It fails while another of its interfaces is away; then that one's return tries again.
-            let Ok(held) = held(&instance.settings, &self.shared.links, &[]) else { continue };
-            // What was on an interface that was deleted has gone with it; one that was renamed still has it.
-            instance.addresses.release_now(&mut self.shared.kernel);
-            instance.addresses.rebind(held);
-            rebound = true;
+        for index in 0..self.instances.len() {
+            self.with(index, |instance, shared| {
+                if instance.is_bound(&shared.links) {
+                    return;
+                }
+                // It fails while another of its interfaces is away; then that one's return tries again.
+                let Ok(held) = held(&instance.settings, &shared.links, &[]) else { return };
+                let present = !instance.addresses.present().is_empty();
+                // What was on an interface that was deleted has gone with it; one that was renamed still has it.
+                instance.addresses.release_now(&mut shared.kernel);
+                instance.addresses.rebind(held);
+                rebound = true;
+                if present {
+                    instance.handle_removed(&[], shared);
+                }
+            });
         }
         rebound
     }

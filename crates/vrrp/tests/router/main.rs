@@ -16,6 +16,7 @@ mod election;
 mod errors;
 mod faults;
 mod flood;
+mod hostile;
 mod interop;
 mod order;
 mod restart;
