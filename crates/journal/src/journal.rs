@@ -45,8 +45,10 @@ impl Journal {
         let entries = read(path, &mut old, &boot_id)?;
         let leftovers = entries.in_order().into_iter().map(str::to_owned).collect();
         // The old file stays locked until the new one, locked too, has taken its name.
-        let (file, len) =
-            replace(path, &boot_id, &entries).map_err(|source| open_error(path, source))?;
+        let (file, len) = replace(path, &boot_id, &entries).map_err(|source| {
+            remove_if_new(path, &old);
+            open_error(path, source)
+        })?;
         drop(old);
         Ok((Self { path: path.to_owned(), file, boot_id, entries, len, torn: false }, leftovers))
     }
@@ -280,6 +282,14 @@ fn lock(path: &Path) -> Result<File, JournalError> {
         if is_at(&file, path).map_err(|source| open_error(path, source))? {
             return Ok(file);
         }
+    }
+}
+
+/// After a failure: takes away the empty file that [`lock`] has just made.
+fn remove_if_new(path: &Path, locked: &File) {
+    let new = locked.metadata().is_ok_and(|metadata| metadata.len() == 0);
+    if new && is_at(locked, path).unwrap_or(false) && fs::remove_file(path).is_err() {
+        // An empty journal that stays is harmless: the next opener takes it over.
     }
 }
 
