@@ -80,19 +80,15 @@ fn chain(error: &dyn Error) -> String {
         if !text.ends_with(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
-        if let Some(remedy) = remedy(cause) {
-            text = format!("{text}; {remedy}");
-        }
         source = cause.source();
     }
+    // Every part of us may meet this; not all of them have its error as an `io::Error`, but all have its text.
+    if text.contains(&std::io::Error::from(rustix::io::Errno::MFILE).to_string()) {
+        text.push_str(
+            "; raise the limit of open files: `ulimit -n`, or LimitNOFILE= of the service",
+        );
+    }
     text
-}
-
-/// What helps against a lack that any of our parts may meet.
-fn remedy(cause: &(dyn Error + 'static)) -> Option<&'static str> {
-    let lacking = cause.downcast_ref::<std::io::Error>()?.raw_os_error()?;
-    (rustix::io::Errno::from_raw_os_error(lacking) == rustix::io::Errno::MFILE)
-        .then_some("raise the limit of open files (`ulimit -n`, or LimitNOFILE= of the service)")
 }
 
 /// What runs. Dropping it releases addresses, then services, then removes the pid files: the order of the fields.
