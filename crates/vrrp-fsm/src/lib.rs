@@ -82,7 +82,7 @@
 //! carry_out(&mut a, &mut b, now)?;
 //! let deadline = b.poll_timeout().ok_or("no timer")?;
 //! assert_eq!(deadline, now + core::time::Duration::from_micros(609_375));
-//! assert_eq!(b.why(now).to_string(), "192.0.2.7 has left, replaces it in 609.375ms");
+//! assert_eq!(b.why(now).to_string(), "192.0.2.7 has left, replaces it in 609.4ms");
 //! b.handle_timeout(deadline);
 //! assert_eq!(b.state(), State::Master);
 //! # Result::Ok(())
