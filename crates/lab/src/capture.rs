@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use crate::namespace::Namespace;
 use crate::sys::{self, Instruction};
+use crate::time::readable_before;
 
 /// One captured Ethernet frame.
 #[derive(Clone, Debug)]
@@ -121,14 +120,8 @@ impl Capture {
             if let Some(frame) = self.queued()? {
                 return Ok(Some(frame));
             }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if !readable_before(self.socket.as_fd(), end)? {
                 return Ok(None);
-            }
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
             }
         }
     }

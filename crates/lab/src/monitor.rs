@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use crate::namespace::Namespace;
 use crate::sys;
+use crate::time::readable_before;
 
 /// An address was added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +48,8 @@ impl AddressMonitor {
             if let Some(event) = self.queue.pop_front() {
                 return Ok(Some(event));
             }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if !readable_before(self.socket.as_fd(), end)? {
                 return Ok(None);
-            }
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -1,8 +1,11 @@
 //! The one clock of the lab, a lock for tests that measure time, and waiting for the outside world.
 
 use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 
 /// The wall clock as time since the Unix epoch: the clock that the kernel's packet timestamps use, so every
@@ -50,6 +53,19 @@ pub fn eventually<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) ->
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Waits until there may be something to read; false when `end` has come instead.
+pub(crate) fn readable_before(source: BorrowedFd<'_>, end: Instant) -> io::Result<bool> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Ok(false);
+    }
+    let left = Timespec::try_from(left).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(&source, PollFlags::IN)], Some(&left)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
