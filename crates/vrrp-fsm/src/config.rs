@@ -37,6 +37,19 @@ pub struct Config {
     /// `Preempt_Mode`: whether a Master of a lower priority is replaced. Default: true. An owner
     /// replaces it in any case (RFC 9568 §6.1).
     pub preempt_mode: bool,
+    /// How long a Master of a lower priority is tolerated before it is replaced: the
+    /// `preempt/hold-time` of RFC 8347. Default: 0, at most 65,535 s.
+    ///
+    /// The time runs from its first advertisement; one of a priority that is not lower ends it.
+    /// While it runs that Master is followed like any other: if it falls silent, it is replaced
+    /// after a master-down interval. When it is over, its advertisements no longer count, so that
+    /// it is replaced a master-down interval after the last one that did. Without `preempt_mode`,
+    /// and for an owner, it means nothing.
+    pub preempt_delay: Duration,
+    /// How long after [`handle_startup`](crate::VirtualRouter::handle_startup) the router begins
+    /// to take part: until then it is in Initialize and hears nothing. The owner waits as well.
+    /// Default: 0, at most 65,535 s. A fault that clears later is not followed by another delay.
+    pub start_delay: Duration,
     /// `Accept_Mode`: whether a Master that is not the owner accepts packets for the addresses.
     /// Default: false (RFC 9568 §6.1). The machine only keeps it for the caller, who installs the
     /// addresses.
@@ -87,6 +100,8 @@ impl Config {
             advertisement_interval: Duration::from_secs(1),
             missed_advertisements: 3,
             preempt_mode: true,
+            preempt_delay: Duration::ZERO,
+            start_delay: Duration::ZERO,
             accept_mode: false,
             virtual_addresses: Vec::new(),
             link_local_first: true,
@@ -126,6 +141,8 @@ setters! {
     advertisement_interval: Duration,
     missed_advertisements: u8,
     preempt_mode: bool,
+    preempt_delay: Duration,
+    start_delay: Duration,
     accept_mode: bool,
     virtual_addresses: Vec<IpAddr>,
     link_local_first: bool,

@@ -14,10 +14,12 @@ use crate::{
 
 impl VirtualRouter {
     /// The Startup event of RFC 9568 §6.4.1: from now on this router is a candidate, and takes part
-    /// while it has no fault.
+    /// while it has no fault, after [`Config::start_delay`].
     pub fn handle_startup(&mut self, now: Instant) {
         let now = self.advance(now);
-        self.candidate = true;
+        if !core::mem::replace(&mut self.candidate, true) {
+            self.delayed_since = Some(now);
+        }
         self.try_start(now);
     }
 
@@ -26,6 +28,7 @@ impl VirtualRouter {
     pub fn handle_shutdown(&mut self, now: Instant) {
         let now = self.advance(now);
         self.candidate = false;
+        self.delayed_since = None;
         self.stop(now, Reason::Shutdown);
     }
 
@@ -52,8 +55,8 @@ impl VirtualRouter {
         if self.recovery.is_due(now) {
             self.faults.remove(Fault::CannotAdvertise);
             self.faults.remove(Fault::AddressesFailed);
-            self.try_start(now);
         }
+        self.try_start(now);
         match self.phase {
             Phase::Initialize => {}
             Phase::Backup(backup) => self.backup_timeout(now, backup),
@@ -179,7 +182,7 @@ impl VirtualRouter {
         self.interval = interval;
         self.config = config;
         match &mut self.phase {
-            Phase::Initialize => {}
+            Phase::Initialize => self.try_start(now),
             Phase::Backup(backup) => {
                 if backup.master.is_none() || self.config.version == Version::V2 {
                     backup.master_adver_interval = self.config.advertisement_interval;

@@ -1,6 +1,6 @@
 //! Which configurations make sense.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 
 use vrrp_proto::{
     AddressFamily, AdverInt, Authentication, Interval, IntervalError, MaxAdvertiseInterval,
@@ -23,6 +23,12 @@ impl Config {
         }
         if !(1..=MAX_MISSED_ADVERTISEMENTS).contains(&self.missed_advertisements) {
             return Err(ConfigError::MissedAdvertisements { number: self.missed_advertisements });
+        }
+        if self.preempt_delay > MAX_DELAY {
+            return Err(ConfigError::PreemptDelay { delay: self.preempt_delay });
+        }
+        if self.start_delay > MAX_DELAY {
+            return Err(ConfigError::StartDelay { delay: self.start_delay });
         }
         self.validate_addresses()?;
         self.validate_paths()?;
@@ -73,6 +79,8 @@ impl Config {
 
 const MAX_ADDRESSES: usize = 255;
 const MAX_MISSED_ADVERTISEMENTS: u8 = 100;
+/// RFC 8347: `hold-time` is 16 bits of seconds.
+const MAX_DELAY: Duration = Duration::from_secs(0xffff);
 
 /// RFC 9568 §5.2.9: the first address of an IPv6 list is the link-local one of the virtual router.
 pub(crate) fn is_link_local_or_ipv4(address: IpAddr) -> bool {
@@ -115,6 +123,18 @@ pub enum ConfigError {
     MissedAdvertisements {
         /// What was configured.
         number: u8,
+    },
+    /// The preempt delay is out of range.
+    #[error("a preempt delay is at most 65535 s, not {delay:?}")]
+    PreemptDelay {
+        /// What was configured.
+        delay: Duration,
+    },
+    /// The start delay is out of range.
+    #[error("a start delay is at most 65535 s, not {delay:?}")]
+    StartDelay {
+        /// What was configured.
+        delay: Duration,
     },
     /// The advertisement interval cannot be expressed in the version's field.
     #[error(transparent)]
@@ -174,8 +194,6 @@ pub enum ConfigError {
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
-
     use vrrp_proto::Vrid;
 
     use super::*;
@@ -212,6 +230,11 @@ mod tests {
             (config().authentication(password), ConfigError::AuthenticationNeedsVersion2),
             (config().priority(Priority::RELEASE), ConfigError::PriorityZero),
             (config().missed_advertisements(0), ConfigError::MissedAdvertisements { number: 0 }),
+            (
+                config().preempt_delay(MAX_DELAY + Duration::from_nanos(1)),
+                ConfigError::PreemptDelay { delay: MAX_DELAY + Duration::from_nanos(1) },
+            ),
+            (config().start_delay(Duration::MAX), ConfigError::StartDelay { delay: Duration::MAX }),
             (config().virtual_addresses(vec![]), ConfigError::NoAddresses),
             (config().virtual_addresses(many), ConfigError::TooManyAddresses { count: 256 }),
             (

@@ -98,6 +98,8 @@ pub struct VirtualRouter {
     pub(crate) phase: Phase,
     /// Whether we take part at all.
     pub(crate) candidate: bool,
+    /// The Startup event, until the start delay is over.
+    pub(crate) delayed_since: Option<Instant>,
     pub(crate) faults: Faults,
     pub(crate) recovery: Recovery,
     pub(crate) effects: Effects,
@@ -149,6 +151,7 @@ impl VirtualRouter {
             paths: config.paths.iter().map(|_| Path::NEW).collect(),
             phase: Phase::Initialize,
             candidate: false,
+            delayed_since: None,
             faults,
             recovery,
             effects: Effects::new(),
@@ -183,10 +186,8 @@ impl VirtualRouter {
             }
             Phase::Initialize | Phase::Backup(_) => (None, None),
         };
-        [phase, unheard, contention, self.effects.retry_at(), self.recovery.at()]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.effects.retry_at(), self.recovery.at(), self.starts_at()];
+        [phase, unheard, contention].into_iter().chain(own).flatten().min()
     }
 
     /// The state of the protocol: what others see on the wire.

@@ -22,6 +22,11 @@ pub enum Why {
         /// For faults of the machine's own finding: when it tries again.
         retry_in: Option<Duration>,
     },
+    /// Initialize: the start delay is not over.
+    Delayed {
+        /// Time until it takes part.
+        remaining: Duration,
+    },
     /// Initialize: the addresses are being removed before anything else.
     Releasing {
         /// How often that failed.
@@ -52,6 +57,17 @@ pub enum Why {
         /// The Master's priority.
         priority: Priority,
         /// Time until it is replaced.
+        remaining: Duration,
+    },
+    /// Backup: the Master has a lower priority, and the preempt delay is not over.
+    Tolerating {
+        /// The Master's source address.
+        master: IpAddr,
+        /// The Master's priority.
+        priority: Priority,
+        /// Ours.
+        own_priority: Priority,
+        /// Time until the delay is over.
         remaining: Duration,
     },
     /// Backup: the Master has left with priority 0 (RFC 9568 §6.4.2).
@@ -97,6 +113,8 @@ impl VirtualRouter {
             Why::Releasing { failures: self.effects.failures() }
         } else if !self.candidate {
             Why::NotCandidate
+        } else if let Some(at) = self.starts_at().filter(|_| self.faults.is_empty()) {
+            Why::Delayed { remaining: at.saturating_duration_since(now) }
         } else {
             let retry_in = self.recovery.at().map(|at| at.saturating_duration_since(now));
             Why::Faulty { faults: self.faults, retry_in }
@@ -110,13 +128,16 @@ impl VirtualRouter {
             (None, Some(Heard { source, priority, .. }), _) => {
                 Why::Preempting { master: source, priority, remaining }
             }
-            (None, None, Some(Heard { source, priority, at, .. })) => Why::Subordinate {
-                master: source,
-                priority,
-                own_priority: self.priority,
-                age: now.saturating_duration_since(at),
-                remaining,
-            },
+            (None, None, Some(Heard { source: master, priority, at, .. })) => {
+                let own_priority = self.priority;
+                if let Some(until) = self.tolerates_until(now, backup) {
+                    let remaining = until.saturating_duration_since(now);
+                    Why::Tolerating { master, priority, own_priority, remaining }
+                } else {
+                    let age = now.saturating_duration_since(at);
+                    Why::Subordinate { master, priority, own_priority, age, remaining }
+                }
+            }
             (None, None, None) => Why::Listening { remaining },
         }
     }
@@ -143,6 +164,12 @@ impl fmt::Display for Why {
             Self::Faulty { faults, retry_in: Some(retry_in) } => {
                 write!(f, "{faults}; tries again in {retry_in:.1?}")
             }
+            Self::Delayed { remaining } => write!(f, "takes part in {remaining:.1?}"),
+            Self::Tolerating { master, priority, own_priority, remaining } => write!(
+                f,
+                "{master} is master with priority {priority} (ours is {own_priority}), tolerated \
+                 for another {remaining:.1?}"
+            ),
             Self::Releasing { failures } => {
                 write!(f, "removing the virtual addresses ({failures} failures so far)")
             }

@@ -20,6 +20,8 @@ pub(crate) struct Backup {
     pub(crate) inferior: Option<Heard>,
     /// The Master that left with priority 0.
     pub(crate) released: Option<IpAddr>,
+    /// The first advertisement of a Master of a lower priority, while no other one was heard.
+    pub(crate) inferior_since: Option<Instant>,
     /// Times the timer was armed again since the last accepted advertisement.
     rearms: u8,
 }
@@ -40,6 +42,7 @@ impl VirtualRouter {
             master,
             inferior: None,
             released: None,
+            inferior_since: None,
             rearms: 0,
         });
         self.report(State::Backup, reason);
@@ -60,7 +63,12 @@ impl VirtualRouter {
             backup.released = Some(heard.source);
             backup.rearms = 0;
             backup.down_at = now + self.skew_time(backup.master_adver_interval);
-        } else if self.preempts(heard.priority) {
+            self.phase = Phase::Backup(backup);
+            return;
+        }
+        let inferior = self.preempts(heard.priority);
+        backup.inferior_since = backup.inferior_since.or(Some(now)).filter(|_| inferior);
+        if inferior && now >= self.preempts_from(&backup) {
             // RFC 9568 §6.4.2 discards it and lets the timer run. Remembered only for who it is.
             backup.inferior = Some(heard);
             backup.released = None;
@@ -72,6 +80,7 @@ impl VirtualRouter {
                 master: Some(heard),
                 inferior: None,
                 released: None,
+                inferior_since: backup.inferior_since,
                 rearms: 0,
             };
         }
@@ -125,6 +134,21 @@ impl VirtualRouter {
     fn preempts(&self, master: Priority) -> bool {
         let wanted = self.config.preempt_mode && !self.recovery.is_unproven();
         (wanted || self.priority.is_owner()) && master < self.priority
+    }
+}
+
+impl VirtualRouter {
+    /// From when on a Master of a lower priority is to be replaced.
+    fn preempts_from(&self, backup: &Backup) -> Instant {
+        let delay =
+            if self.priority.is_owner() { Duration::ZERO } else { self.config.preempt_delay };
+        backup.inferior_since.map_or(Instant::ZERO, |since| since + delay)
+    }
+
+    /// While a Master of a lower priority is tolerated: until when.
+    pub(crate) fn tolerates_until(&self, now: Instant, backup: &Backup) -> Option<Instant> {
+        let inferior = backup.master.is_some_and(|master| self.preempts(master.priority));
+        Some(self.preempts_from(backup)).filter(|from| inferior && *from > now)
     }
 }
 

@@ -8,6 +8,9 @@ impl VirtualRouter {
     ///
     /// Addresses that are still being removed do: a router that starts again goes the whole way.
     pub(crate) fn try_start(&mut self, now: Instant) {
+        if !self.start_delay_is_over(now) {
+            return;
+        }
         let startable = matches!(self.phase, Phase::Initialize)
             && self.candidate
             && self.faults.is_empty()
@@ -20,6 +23,18 @@ impl VirtualRouter {
         } else {
             self.become_backup(now, Reason::Startup, None);
         }
+    }
+
+    /// When the start delay ends, while it runs.
+    pub(crate) fn starts_at(&self) -> Option<Instant> {
+        self.delayed_since.map(|since| since + self.config.start_delay)
+    }
+
+    fn start_delay_is_over(&mut self, now: Instant) -> bool {
+        if self.starts_at().is_none_or(|at| now >= at) {
+            self.delayed_since = None;
+        }
+        self.delayed_since.is_none()
     }
 
     /// The Shutdown event, also by a fault: leaves the election, as Master with priority 0 (RFC

@@ -201,7 +201,8 @@ impl Host {
 /// An advertisement as another router with this configuration sends it.
 pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
     let source_address = source;
-    let mut host = Host::new(config.priority(Priority::OWNER), source_address);
+    let config = config.priority(Priority::OWNER).start_delay(Duration::ZERO);
+    let mut host = Host::new(config, source_address);
     host.router.handle_startup(Instant::ZERO);
     let Some(Output::Send(mut send)) = host.router.poll_output() else { panic!("no Send") };
     send.priority = Priority::new(priority);

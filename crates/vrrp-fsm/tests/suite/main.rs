@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod delays;
 mod election;
 mod failures;
 mod hardening;

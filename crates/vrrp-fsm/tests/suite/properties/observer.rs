@@ -194,6 +194,7 @@ impl Observer {
         let preempted = priority > 0
             && priority < before.priority.get()
             && self.router.config().preempt_mode
+            && self.router.config().preempt_delay.is_zero()
             && before.state == State::Backup
             && !late
             && !self.failed;
@@ -349,7 +350,9 @@ impl Observer {
                 let pausing = now.faults.contains(Fault::CannotAdvertise)
                     || now.faults.contains(Fault::AddressesFailed);
                 let removing = self.installed && self.pending.is_none();
-                assert!(now.deadline.is_none() || pausing || removing, "{op:?}: {now:?}");
+                let delayed = self.router.is_candidate() && !config.start_delay.is_zero();
+                let cause = pausing || removing || delayed;
+                assert!(now.deadline.is_none() || cause, "{op:?}: {now:?}");
             }
             State::Backup => {
                 assert!(now.faults.is_empty(), "{op:?}");

@@ -112,19 +112,25 @@ pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
     ]
 }
 
+fn delay() -> impl Strategy<Value = Duration> {
+    prop_oneof![3 => Just(0), 1 => 1..5_000_u64].prop_map(Duration::from_millis)
+}
+
 pub(super) fn arbitrary_config() -> impl Strategy<Value = Config> {
     prop_oneof![Just(Version::V2), Just(Version::V3), Just(Version::V3)].prop_flat_map(|version| {
         let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-        (priority(), interval(version), any::<bool>(), any::<bool>(), policies, 1..6_u8).prop_map(
+        let modes = (any::<bool>(), any::<bool>(), delay(), delay());
+        (priority(), interval(version), modes, policies, 1..6_u8).prop_map(
             move |(
                 priority,
                 interval,
-                preempt,
-                answer,
+                (preempt, answer, preempt_delay, start_delay),
                 (anyone, late, keep, step_down),
                 missed,
             )| {
                 config(priority)
+                    .preempt_delay(preempt_delay)
+                    .start_delay(start_delay)
                     .version(version)
                     .advertisement_interval(interval)
                     .preempt_mode(preempt)
