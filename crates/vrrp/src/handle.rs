@@ -1,5 +1,6 @@
 //! Orders to a router from other threads.
 
+use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -80,6 +81,12 @@ pub struct Lost {
     pub state: State,
     /// Why.
     pub why: Why,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} now: {}", self.state, self.why)
+    }
 }
 
 /// Gives orders to a [`Router`](crate::Router) from any thread. Cheap to clone; it does not keep the router alive.

@@ -59,6 +59,8 @@ pub(crate) struct Instance {
     candidate: bool,
     /// It stands for election at present.
     standing: bool,
+    /// It never will again.
+    ending: bool,
     pub(crate) schedule: Schedule,
     pub(crate) followers: Followers,
     /// What was told about faults. None at the start, while what is found out in any order is not news yet.
@@ -90,6 +92,7 @@ impl Instance {
             port,
             candidate: false,
             standing: false,
+            ending: false,
             followers: Followers::default(),
             faults: None,
             reports: Reports::default(),
@@ -153,8 +156,10 @@ impl Instance {
     /// Ends every candidacy, for good.
     pub(crate) fn shut_down(&mut self, shared: &mut Shared) {
         self.followers.campaigns.clear();
-        self.tell_lost(shared);
+        // Leaders hold it no longer; they are told by the release, which knows why.
+        self.ending = true;
         self.set_candidate(false, shared);
+        self.tell_lost(shared);
     }
 
     pub(crate) fn set_priority(&mut self, priority: Priority, shared: &mut Shared) {
@@ -317,9 +322,8 @@ impl Instance {
 
     /// Stands for election exactly as long as somebody wants it: the configuration, a campaign, or a leadership.
     fn stand(&mut self, shared: &mut Shared) {
-        let wanted = self.candidate
-            || !self.followers.campaigns.is_empty()
-            || !self.followers.leaders.is_empty();
+        let followed = !self.followers.campaigns.is_empty() || !self.followers.leaders.is_empty();
+        let wanted = !self.ending && (self.candidate || followed);
         if wanted == self.standing {
             return;
         }

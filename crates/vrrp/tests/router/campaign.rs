@@ -115,7 +115,8 @@ fn shutting_down_ends_campaigns_and_leaderships() {
     assert_eq!(waiting.join().unwrap(), Err(CampaignError::Stopped));
     let lead = b.election("web").unwrap().try_lead().unwrap();
     b.shutdown().unwrap();
-    assert!(lead.lost().recv_timeout(PATIENCE).is_ok(), "told why");
+    let lost = lead.lost().recv_timeout(PATIENCE).expect("told why");
+    assert_ne!(lost.state, State::Master, "what is now, not what was: {lost}");
     assert!(lead.lost().recv_timeout(PATIENCE).is_err_and(|error| error.is_disconnected()));
     assert!(!has(&pair.b, VIP));
 }
