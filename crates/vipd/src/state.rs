@@ -36,7 +36,7 @@ fn virtual_router(status: &VirtualRouterStatus) -> String {
     let counted = &status.statistics;
     let source = status.source.map_or_else(String::new, |source| format!(" from {source}"));
     let mut line = format!(
-        "{}: virtual router {} on {}{source}, priority {}, {} ({}); {} times master, {} advertisements sent, {} received",
+        "{}: virtual router {} on {}{source}, priority {}, {} ({}); masterships: {}, advertisements sent: {}, received: {}",
         status.name,
         status.vrid,
         status.interface,

@@ -156,6 +156,19 @@ impl VirtualRouter {
     }
 }
 
+/// How often something failed, in brackets; nothing if it did not.
+struct Failures(u32);
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (failed once so far)"),
+            times => write!(f, " (failed {times} times so far)"),
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -171,7 +184,7 @@ impl fmt::Display for Why {
                  for another {remaining:.1?}"
             ),
             Self::Releasing { failures } => {
-                write!(f, "removing the virtual addresses ({failures} failures so far)")
+                write!(f, "removing the virtual addresses{}", Failures(*failures))
             }
             Self::Listening { remaining } => {
                 write!(f, "no master heard yet, waits another {remaining:.1?}")
@@ -194,7 +207,7 @@ impl fmt::Display for Why {
                 f.write_str("waits until an advertisement can be sent, before installing addresses")
             }
             Self::Installing { reason, failures } => {
-                write!(f, "{reason}; installing the virtual addresses ({failures} failures so far)")
+                write!(f, "{reason}; installing the virtual addresses{}", Failures(*failures))
             }
             Self::Serving { reason, age, contender: None } => {
                 write!(f, "master for {age:.1?}: {reason}")
