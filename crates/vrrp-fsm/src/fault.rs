@@ -21,16 +21,22 @@ pub enum Fault {
     /// The virtual addresses could not be installed. Set by the machine, which also clears it after
     /// a growing pause to try again.
     AddressesFailed,
+    /// A watched object is down. Set and cleared by [`Tracking`](crate::Tracking).
+    Tracker,
+    /// A watched object has no first result yet. Set and cleared by [`Tracking`](crate::Tracking).
+    TrackerUnknown,
 }
 
 impl Fault {
     /// All faults, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::LinkDown,
         Self::NoSourceAddress,
         Self::NotReady,
         Self::CannotAdvertise,
         Self::AddressesFailed,
+        Self::Tracker,
+        Self::TrackerUnknown,
     ];
 
     const fn bit(self) -> u16 {
@@ -40,6 +46,8 @@ impl Fault {
             Self::NotReady => 1 << 2,
             Self::CannotAdvertise => 1 << 3,
             Self::AddressesFailed => 1 << 4,
+            Self::Tracker => 1 << 5,
+            Self::TrackerUnknown => 1 << 6,
         }
     }
 }
@@ -52,6 +60,8 @@ impl fmt::Display for Fault {
             Self::NotReady => "the service is not ready",
             Self::CannotAdvertise => "advertisements cannot be sent",
             Self::AddressesFailed => "the virtual addresses cannot be installed",
+            Self::Tracker => "a tracked object is down",
+            Self::TrackerUnknown => "a tracked object has no first result yet",
         })
     }
 }

@@ -27,6 +27,7 @@
 //!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
 //! - [`Output`] is what has to be done, in order; results come back as inputs.
 //! - [`Demux`] finds the virtual router a datagram is for.
+//! - [`Tracking`] makes an effective priority and faults of the state of watched objects.
 //! - [`Instant`] is a moment of the caller's monotonic clock. Everything between moments is a
 //!   [`Duration`](core::time::Duration), computed in nanoseconds.
 //!
@@ -91,10 +92,8 @@
 //! # What it does not do
 //!
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
-//! does so in simulated time. There are no sync groups, no trackers (but
-//! [`handle_priority`](VirtualRouter::handle_priority) and
-//! [`handle_fault`](VirtualRouter::handle_fault) for them to call) and no authentication header
-//! (AH).
+//! does so in simulated time. There are no sync groups, nobody watches what [`Tracking`] is
+//! told of, and there is no authentication header (AH).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -124,6 +123,7 @@ mod state;
 mod statistics;
 mod time;
 mod timers;
+mod tracking;
 mod validate;
 mod virtual_router;
 mod why;
@@ -144,6 +144,9 @@ pub use reason::Reason;
 pub use state::{Heard, State};
 pub use statistics::Statistics;
 pub use time::Instant;
+pub use tracking::{
+    Condition, Influence, Tracker, TrackerId, Tracking, TrackingOutput, WeightError,
+};
 pub use validate::ConfigError;
 pub use virtual_router::VirtualRouter;
 pub use vrrp_proto;

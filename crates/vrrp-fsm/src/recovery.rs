@@ -64,7 +64,11 @@ impl Recovery {
         match fault {
             Fault::CannotAdvertise => self.sending_unproven = false,
             Fault::AddressesFailed => self.addresses_unproven = false,
-            Fault::LinkDown | Fault::NoSourceAddress | Fault::NotReady => return,
+            Fault::LinkDown
+            | Fault::NoSourceAddress
+            | Fault::NotReady
+            | Fault::Tracker
+            | Fault::TrackerUnknown => return,
         }
         self.settle();
     }

@@ -15,8 +15,8 @@ use std::alloc::System;
 
 use host::*;
 use vrrp_fsm::{
-    Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN, Output, PathId,
-    Route, SendFailed, State, VirtualRouter,
+    Condition, Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN,
+    Output, PathId, Route, SendFailed, State, Tracker, TrackerId, Tracking, VirtualRouter,
     vrrp_proto::{AddressFamily, Priority},
 };
 
@@ -93,6 +93,8 @@ fn a_life_without_allocation() {
     let key = Key { interface: 2, family: AddressFamily::Ipv4, vrid, peer: None };
     demux.insert(key, Route { router: 0, path: PathId::FIRST });
     let mut buffer = [0; MAX_DATAGRAM_LEN];
+    let trackers = vec![Tracker::new(0).unwrap(), Tracker::new(-5).unwrap()];
+    let mut tracking = Tracking::new(Priority::new(100), trackers);
 
     let before = allocations();
     let mut now = at(0);
@@ -125,6 +127,14 @@ fn a_life_without_allocation() {
             }
         }
         router.handle_priority(now, Priority::new(90));
+        for condition in [Condition::Down, Condition::Unknown, Condition::Up] {
+            tracking.handle_base(Priority::new(90));
+            tracking.handle_condition(TrackerId::new(1), condition);
+            tracking.handle_condition(TrackerId::new(0), Condition::Up);
+            while let Some(output) = tracking.poll_output() {
+                router.handle_tracking(now, output);
+            }
+        }
         router.handle_addresses_lost(now);
         router.handle_send(now, PathId::FIRST, Err(SendFailed));
         router.handle_overflow(now);

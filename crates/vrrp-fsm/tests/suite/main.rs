@@ -17,6 +17,7 @@ mod host;
 mod properties;
 mod receive;
 mod reconfigure;
+mod tracking;
 mod transitions;
 mod vectors;
 mod wire;
