@@ -1,6 +1,6 @@
 use core::net::{IpAddr, Ipv6Addr};
 
-use vrrp_proto::{AddressFamily, Header, Ipv4Packet, PacketError};
+use vrrp_proto::{AddressFamily, AuthenticationHeader, Header, Ipv4Packet, PacketError};
 
 use crate::{Discard, PathId};
 
@@ -15,8 +15,22 @@ pub struct Datagram<'a> {
     source: IpAddr,
     destination: IpAddr,
     hop_limit: Option<u8>,
-    message: Result<&'a [u8], PacketError>,
-    vrid: Option<u8>,
+    content: Content<'a>,
+}
+
+/// What stands behind the IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Message(&'a [u8]),
+    /// A message behind an authentication header (RFC 2338 §5.3.6).
+    Authenticated(AuthenticationHeader<'a>),
+    /// Something that claims to be an authentication header.
+    BrokenHeader(PacketError),
+    /// Another protocol.
+    Other {
+        payload: &'a [u8],
+        error: PacketError,
+    },
 }
 
 impl<'a> Datagram<'a> {
@@ -27,17 +41,18 @@ impl<'a> Datagram<'a> {
     /// charge it to.
     pub fn ipv4(path: PathId, packet: &'a [u8]) -> Result<Self, Discard> {
         let packet = Ipv4Packet::parse(packet)?;
-        let message = packet.message();
-        // Behind an authentication header, which has 24 octets, stands the same message (RFC 2338
-        // §5.3.6).
-        let vrid_at = if message == Err(PacketError::AuthenticationHeader) { 25 } else { 1 };
+        let content = match packet.message() {
+            Ok(message) => Content::Message(message),
+            Err(PacketError::AuthenticationHeader) => AuthenticationHeader::parse(&packet)
+                .map_or_else(Content::BrokenHeader, Content::Authenticated),
+            Err(error) => Content::Other { payload: packet.payload(), error },
+        };
         Ok(Self {
             path,
             source: packet.source().into(),
             destination: packet.destination().into(),
             hop_limit: Some(packet.ttl()),
-            message,
-            vrid: packet.payload().get(vrid_at).copied(),
+            content,
         })
     }
 
@@ -59,8 +74,7 @@ impl<'a> Datagram<'a> {
             source: source.into(),
             destination: destination.into(),
             hop_limit,
-            message: Ok(message),
-            vrid: message.get(1).copied(),
+            content: Content::Message(message),
         }
     }
 
@@ -104,17 +118,26 @@ impl<'a> Datagram<'a> {
     /// The octet where an advertisement names its virtual router, unverified; `None` if it is too
     /// short for one.
     #[must_use]
-    pub const fn vrid(&self) -> Option<u8> {
-        self.vrid
+    pub fn vrid(&self) -> Option<u8> {
+        let message = match self.content {
+            Content::Message(message) | Content::Other { payload: message, .. } => message,
+            Content::Authenticated(header) => header.unverified_message(),
+            Content::BrokenHeader(_) => return None,
+        };
+        message.get(1).copied()
     }
 
     /// The header of the message, unverified.
     pub(crate) fn header(&self) -> Result<Header, Discard> {
-        Ok(Header::parse(self.message?)?)
+        match self.content {
+            Content::Message(message) => Ok(Header::parse(message)?),
+            Content::Authenticated(header) => Ok(Header::parse(header.unverified_message())?),
+            Content::BrokenHeader(error) | Content::Other { error, .. } => Err(error.into()),
+        }
     }
 
-    /// The VRRP message.
-    pub(crate) const fn message(&self) -> Result<&'a [u8], PacketError> {
-        self.message
+    /// What stands behind the IP header, unverified.
+    pub(crate) const fn content(&self) -> Content<'a> {
+        self.content
     }
 }

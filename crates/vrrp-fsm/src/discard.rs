@@ -6,7 +6,8 @@ use vrrp_proto::{
 
 use crate::PathId;
 
-/// Why a datagram was not used. It has changed nothing but one counter (RFC 9568 §7.1).
+/// Why a datagram was not used. It has changed nothing but one counter (RFC 9568 §7.1), and used up
+/// the sequence number of an authentication header that is right (RFC 2402 §3.4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
@@ -79,7 +80,7 @@ pub enum Discard {
     /// The owner of the addresses does not listen in version 2 (RFC 3768 §7.1).
     #[error("the owner of the addresses ignores advertisements")]
     Owner,
-    /// Its authentication is another, or wrong (RFC 2338 §5.3.6).
+    /// Its authentication is another, or wrong, or was used before (RFC 2338 §5.3.6).
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     /// Its address list differs from ours, and that matters (RFC 3768 §7.1).
@@ -112,7 +113,6 @@ impl Discard {
     #[must_use]
     pub const fn counter(&self) -> Counter {
         match self {
-            Self::Packet(PacketError::AuthenticationHeader) => Counter::AuthenticationTypeMismatch,
             Self::Packet(PacketError::NotVrrp { .. }) | Self::Family { .. } => Counter::NotVrrp,
             Self::Packet(_) => Counter::PacketLength,
             Self::UnknownPath { .. } | Self::Destination { .. } => Counter::Destination,
@@ -124,9 +124,11 @@ impl Discard {
             Self::ChecksumForm { .. } => Counter::Checksum,
             Self::Vrid { .. } => Counter::Vrid,
             Self::Owner => Counter::Owner,
-            Self::Authentication(AuthenticationError::TypeMismatch { .. }) => {
-                Counter::AuthenticationTypeMismatch
-            }
+            Self::Authentication(
+                AuthenticationError::TypeMismatch { .. }
+                | AuthenticationError::HeaderMissing
+                | AuthenticationError::HeaderUnexpected { .. },
+            ) => Counter::AuthenticationTypeMismatch,
             Self::Authentication(_) => Counter::AuthenticationFailure,
             Self::AddressList { .. } | Self::FirstNotLinkLocal { .. } => Counter::AddressList,
             Self::Interval { .. } => Counter::Interval,
@@ -163,9 +165,10 @@ pub enum Counter {
     Owner,
     /// An unknown authentication type. RFC 2787 `vrrpStatsInvalidAuthType`.
     InvalidAuthenticationType,
-    /// Another authentication type. RFC 2787 `vrrpStatsAuthTypeMismatch`.
+    /// Another authentication type, an authentication header too much or none. RFC 2787 `vrrpStatsAuthTypeMismatch`.
     AuthenticationTypeMismatch,
-    /// A wrong password. RFC 2787 `vrrpStatsAuthFailures`.
+    /// A wrong password; a wrong check value or a used sequence number in an authentication header.
+    /// RFC 2787 `vrrpStatsAuthFailures`.
     AuthenticationFailure,
     /// An empty, wrong or different address list. RFC 8347 `address-list-errors`.
     AddressList,

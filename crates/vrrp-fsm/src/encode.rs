@@ -70,7 +70,9 @@ impl VirtualRouter {
         let addresses = &config.virtual_addresses;
         match self.interval {
             Interval::Seconds(interval) => {
-                Message::v2(config.vrid, send.priority, interval, config.authentication, addresses)
+                let authentication = config.authentication;
+                Message::v2(config.vrid, send.priority, interval, authentication, addresses)
+                    .map(|message| message.sequence(send.sequence))
             }
             Interval::Centiseconds(interval) => {
                 Message::v3(config.vrid, send.priority, interval, config.checksum.sent(), addresses)

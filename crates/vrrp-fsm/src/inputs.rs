@@ -178,6 +178,7 @@ impl VirtualRouter {
         let before = self.down_interval_of_phase();
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
         self.paths.resize(config.paths.len(), Path::NEW);
+        self.sequences.make_room(&config.authentication);
         self.priority = config.priority;
         self.interval = interval;
         self.config = config;

@@ -92,8 +92,8 @@
 //! # What it does not do
 //!
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
-//! does so in simulated time. There are no sync groups, nobody watches what [`Tracking`] is
-//! told of, and there is no authentication header (AH).
+//! does so in simulated time. There are no sync groups, and nobody watches what [`Tracking`] is
+//! told of.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -119,6 +119,7 @@ mod policy;
 mod reason;
 mod receive;
 mod recovery;
+mod sequences;
 mod state;
 mod statistics;
 mod time;

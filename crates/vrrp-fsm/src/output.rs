@@ -66,6 +66,9 @@ pub struct Send {
     pub priority: Priority,
     /// The IPv4 identification of its packets, so that encoding twice gives the same bytes.
     pub identification: NonZeroU16,
+    /// The sequence number of its authentication header, for the same reason. Without
+    /// [`Authentication::Header`](vrrp_proto::Authentication::Header) nothing depends on it.
+    pub sequence: u32,
 }
 
 /// Whether the virtual addresses are to be installed.

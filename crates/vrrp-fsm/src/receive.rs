@@ -2,11 +2,11 @@
 
 use core::net::IpAddr;
 
-use vrrp_proto::{Addresses, Advertisement, Header, PseudoHeader, Version};
+use vrrp_proto::{Addresses, Advertisement, AuthenticationError, Header, PseudoHeader, Version};
 
 use crate::{
     AddressListPolicy, ChecksumPolicy, Datagram, Discard, Heard, HopLimitPolicy, Instant, PathMode,
-    VirtualRouter, state::Phase, validate::is_link_local_or_ipv4,
+    VirtualRouter, datagram::Content, state::Phase, validate::is_link_local_or_ipv4,
 };
 
 impl VirtualRouter {
@@ -17,12 +17,12 @@ impl VirtualRouter {
         datagram: &Datagram<'_>,
     ) -> Result<Heard, Discard> {
         self.check_packet(datagram)?;
-        let message = datagram.message()?;
+        let message = self.authenticated_message(now, datagram)?;
         let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
             .map_err(|_| Discard::Family { family: datagram.family() })?;
         self.check_version(message)?;
         let advertisement = Advertisement::parse(message, pseudo_header)?;
-        let notes = self.check_advertisement(&advertisement)?;
+        let notes = self.check_advertisement(&advertisement, datagram)?;
         if matches!(self.phase, Phase::Initialize) {
             return Err(Discard::NotRunning);
         }
@@ -84,6 +84,31 @@ impl VirtualRouter {
         }
     }
 
+    /// The message. If it stands behind an authentication header, which comes before anything is
+    /// read in it, that one is to be ours and new.
+    fn authenticated_message<'a>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'a>,
+    ) -> Result<&'a [u8], Discard> {
+        let authentication = &self.config.authentication;
+        let expected = authentication.authentication_type();
+        let unexpected =
+            Discard::Authentication(AuthenticationError::HeaderUnexpected { expected });
+        let key = authentication.header_key().ok_or(unexpected);
+        match datagram.content() {
+            Content::Message(message) => Ok(message),
+            Content::Authenticated(header) => {
+                let message = header.verify(key?)?;
+                let silence = self.master_down_interval(self.config.advertisement_interval);
+                self.sequences.accept(now, silence, header.spi(), header.sequence())?;
+                Ok(message)
+            }
+            Content::BrokenHeader(error) => key.and(Err(error.into())),
+            Content::Other { error, .. } => Err(error.into()),
+        }
+    }
+
     /// Comes before the rest of the message, which the other version lays out differently.
     fn check_version(&self, message: &[u8]) -> Result<(), Discard> {
         let Ok(Header { version: found, .. }) = Header::parse(message) else {
@@ -95,7 +120,11 @@ impl VirtualRouter {
     }
 
     /// What takes the configuration to judge. Tells the differences that do not matter.
-    fn check_advertisement(&self, advertisement: &Advertisement<'_>) -> Result<Notes, Discard> {
+    fn check_advertisement(
+        &self,
+        advertisement: &Advertisement<'_>,
+        datagram: &Datagram<'_>,
+    ) -> Result<Notes, Discard> {
         let config = &self.config;
         if let ChecksumPolicy::Strict(expected) = config.checksum
             && !advertisement.has_checksum(expected)
@@ -110,7 +139,12 @@ impl VirtualRouter {
         if config.version == Version::V2 && self.priority.is_owner() {
             return Err(Discard::Owner);
         }
-        config.authentication.verify(advertisement)?;
+        match datagram.content() {
+            Content::Authenticated(_) => config.authentication.verify_type(advertisement)?,
+            Content::Message(_) | Content::BrokenHeader(_) | Content::Other { .. } => {
+                config.authentication.verify(advertisement)?;
+            }
+        }
         let notes = Notes {
             address_list: !self.lists_our_addresses(advertisement.addresses()),
             interval: advertisement.interval() != self.interval,

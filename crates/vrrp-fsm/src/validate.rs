@@ -112,7 +112,7 @@ pub enum ConfigError {
     /// Version 2 was asked for with IPv6, which only version 3 has.
     #[error("IPv6 needs version 3 of the protocol")]
     Ipv6NeedsVersion3,
-    /// Version 3 was asked for with a password; RFC 9568 §9 has no authentication.
+    /// Version 3 was asked for with a password or a key; RFC 9568 §9 has no authentication.
     #[error("authentication needs version 2 of the protocol")]
     AuthenticationNeedsVersion2,
     /// Priority 0 was configured; on the wire it means that the Master leaves (RFC 9568 §5.2.4).

@@ -9,6 +9,7 @@ use crate::{
     effects::Effects,
     output::Outputs,
     recovery::Recovery,
+    sequences::Sequences,
     state::{Backup, Master, Phase},
     timers,
 };
@@ -109,6 +110,7 @@ pub struct VirtualRouter {
     pub(crate) stop_reason: Reason,
     pub(crate) term: u64,
     pub(crate) identification: NonZeroU16,
+    pub(crate) sequences: Sequences,
     pub(crate) statistics: Statistics,
     outputs: Outputs,
     latest: Instant,
@@ -160,6 +162,7 @@ impl VirtualRouter {
             term: 0,
             identification: NonZeroU16::new(u16::from_be_bytes([high, low]))
                 .unwrap_or(NonZeroU16::MIN),
+            sequences: Sequences::new(&config.authentication),
             statistics: Statistics::default(),
             outputs: Outputs::default(),
             latest: Instant::ZERO,

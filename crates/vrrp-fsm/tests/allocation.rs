@@ -17,7 +17,7 @@ use host::*;
 use vrrp_fsm::{
     Condition, Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN,
     Output, PathId, Route, SendFailed, State, Tracker, TrackerId, Tracking, VirtualRouter,
-    vrrp_proto::{AddressFamily, Priority},
+    vrrp_proto::{AddressFamily, Authentication, HeaderKey, Password, Priority, Version},
 };
 
 struct Counting;
@@ -153,4 +153,33 @@ fn a_life_without_allocation() {
     assert_eq!(router.statistics().master_transitions, 3);
     assert!(router.statistics().losing_received >= 60);
     assert_eq!(router.statistics().discarded(Counter::Checksum), 61);
+}
+
+#[test]
+fn authentication_headers_without_allocation() {
+    let key = HeaderKey::new(Password::truncated(b"k3y"));
+    let config = config(100).version(Version::V2).authentication(Authentication::Header(key));
+    let packets: Vec<Packet> = (10..90)
+        .map(|host| advertisement(config.clone(), &format!("192.0.2.{host}"), 50))
+        .collect();
+    let mut router = Host::new(config, "192.0.2.5").router;
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+
+    let before = allocations();
+    let mut now = at(0);
+    router.handle_startup(now);
+    drain(&mut router, now, &mut buffer);
+    for _ in 0..2 {
+        for packet in &packets {
+            let _discarded = router.handle_datagram(now, packet.datagram());
+            drain(&mut router, now, &mut buffer);
+        }
+        now = router.poll_timeout().unwrap();
+        router.handle_timeout(now);
+        drain(&mut router, now, &mut buffer);
+    }
+    assert_eq!(allocations() - before, 0);
+    // More senders than are remembered, each heard once in Backup and once in Master.
+    assert_eq!(router.statistics().advertisements_received, 160);
+    assert_eq!(router.state(), State::Master);
 }

@@ -1,6 +1,6 @@
-use core::fmt;
+use core::{fmt, net::Ipv4Addr};
 
-use crate::Advertisement;
+use crate::{Advertisement, HeaderKey};
 
 /// The Auth Type field of VRRPv2 (RFC 2338 §5.3.6). VRRPv3 has no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,16 +39,18 @@ impl AuthenticationType {
 
 /// How a router proves its advertisements, and wants those of others proven.
 ///
-/// Clear text on the wire: it keeps a misconfigured neighbour out, never an attacker. It exists
-/// because RFC 2338 routers and keepalived speak it.
+/// It exists because RFC 2338 routers and keepalived speak it; RFC 3768 and VRRPv3 have removed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Authentication {
     /// No authentication; the only one VRRPv3 and RFC 3768 have.
     #[default]
     None,
-    /// VRRPv2 type 1.
+    /// VRRPv2 type 1. Clear text on the wire: it keeps a misconfigured neighbour out, never an
+    /// attacker.
     SimplePassword(Password),
+    /// VRRPv2 type 2: an IP Authentication Header between the IP header and the message.
+    Header(HeaderKey),
 }
 
 impl Authentication {
@@ -58,6 +60,7 @@ impl Authentication {
         match self {
             Self::None => AuthenticationType::None,
             Self::SimplePassword(_) => AuthenticationType::SimplePassword,
+            Self::Header(_) => AuthenticationType::AuthenticationHeader,
         }
     }
 
@@ -65,7 +68,7 @@ impl Authentication {
     #[must_use]
     pub(crate) const fn data(&self) -> [u8; 8] {
         match self {
-            Self::None => [0; 8],
+            Self::None | Self::Header(_) => [0; 8],
             Self::SimplePassword(password) => password.0,
         }
     }
@@ -73,22 +76,42 @@ impl Authentication {
     /// Checks a received advertisement against what is configured here. VRRPv3 advertisements pass:
     /// they have nothing to check.
     ///
+    /// This is for messages that stand in their packet alone. What
+    /// [`AuthenticationHeader::verify`](crate::AuthenticationHeader::verify) returns has only its
+    /// [type](Self::verify_type) left to check.
+    ///
     /// # Errors
     /// [`AuthenticationError::TypeMismatch`] when the sender uses another type (RFC 2338 §7.1),
-    /// [`AuthenticationError::WrongPassword`] when the password is another.
+    /// [`AuthenticationError::WrongPassword`] when the password is another, and always
+    /// [`AuthenticationError::HeaderMissing`] for [`Header`](Self::Header).
     pub fn verify(&self, advertisement: &Advertisement<'_>) -> Result<(), AuthenticationError> {
-        let Some((found, data)) = advertisement.authentication() else {
-            return Ok(());
-        };
-        let expected = self.authentication_type();
-        if found != expected {
-            return Err(AuthenticationError::TypeMismatch { found, expected });
-        }
-        match self {
+        self.verify_type(advertisement)?;
+        match (self, advertisement.authentication()) {
             // RFC 3768 §5.3.10: the data is ignored on reception.
-            Self::None => Ok(()),
-            Self::SimplePassword(password) if *password == Password(*data) => Ok(()),
-            Self::SimplePassword(_) => Err(AuthenticationError::WrongPassword),
+            (Self::None, _) | (_, None) => Ok(()),
+            (Self::SimplePassword(password), Some((_, data))) if *password == Password(*data) => {
+                Ok(())
+            }
+            (Self::SimplePassword(_), _) => Err(AuthenticationError::WrongPassword),
+            (Self::Header(_), _) => Err(AuthenticationError::HeaderMissing),
+        }
+    }
+
+    /// Checks the authentication type of a received advertisement, and nothing else. VRRPv3
+    /// advertisements pass.
+    ///
+    /// # Errors
+    /// [`AuthenticationError::TypeMismatch`].
+    pub fn verify_type(
+        &self,
+        advertisement: &Advertisement<'_>,
+    ) -> Result<(), AuthenticationError> {
+        let expected = self.authentication_type();
+        match advertisement.authentication() {
+            Some((found, _)) if found != expected => {
+                Err(AuthenticationError::TypeMismatch { found, expected })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -107,12 +130,42 @@ pub enum AuthenticationError {
         /// The type configured here.
         expected: AuthenticationType,
     },
+    /// The advertisement is of type 2, but came without an authentication header.
+    #[error("authentication type 2 without an authentication header")]
+    HeaderMissing,
+    /// The packet has an authentication header, which is not what is configured here.
+    #[error("an authentication header, our authentication type is {}", expected.number())]
+    HeaderUnexpected {
+        /// The type configured here.
+        expected: AuthenticationType,
+    },
     /// The password is not ours.
     #[error("wrong password")]
     WrongPassword,
+    /// The integrity check value is wrong: another key, another [`TtlCoverage`](crate::TtlCoverage),
+    /// or octets that somebody has changed.
+    #[error("wrong check value in the authentication header")]
+    WrongCheckValue,
+    /// The authentication header of one router in a packet of another.
+    #[error("the authentication header is of {spi}, the packet from {sender}")]
+    ForeignSpi {
+        /// The security parameters index.
+        spi: Ipv4Addr,
+        /// The source of the packet.
+        sender: Ipv4Addr,
+    },
+    /// The sequence number is not greater than the sender's last: a copy of an old packet, or the
+    /// sender has just been restarted.
+    #[error("sequence number {sequence} in the authentication header, the last was {last}")]
+    Replayed {
+        /// The number in the packet.
+        sequence: u32,
+        /// The greatest number accepted from this sender.
+        last: u32,
+    },
 }
 
-/// A password of VRRPv2's simple authentication: at most eight octets, zero padded (RFC 2338 §5.3.10).
+/// The shared secret of VRRPv2's authentication, type 1 and as keepalived has it 2: at most eight octets, zero padded (RFC 2338 §5.3.10).
 ///
 /// Comparing takes the same time wherever two passwords differ, and `Debug` does not print it.
 #[derive(Clone, Copy)]
@@ -147,6 +200,10 @@ impl Password {
             *slot = *octet;
         }
         Self(padded)
+    }
+
+    pub(crate) const fn octets(self) -> [u8; 8] {
+        self.0
     }
 }
 

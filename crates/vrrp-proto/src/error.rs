@@ -50,6 +50,18 @@ pub enum PacketError {
     /// type 2 does.
     #[error("the packet has an authentication header")]
     AuthenticationHeader,
+    /// The packet ends before its authentication header and the check value in it do.
+    #[error("{len} octets are less than the 24 of an authentication header")]
+    HeaderTooShort {
+        /// Octets behind the IP header.
+        len: usize,
+    },
+    /// The check value of the authentication header is not the 12 octets of HMAC-MD5-96.
+    #[error("an authentication header of payload length {words}, expected 4")]
+    CheckValueLength {
+        /// What the header says: its length in words of four octets, minus two.
+        words: u8,
+    },
     /// The packet carries something else than VRRP.
     #[error("IP protocol {}, expected 112", protocol.number())]
     NotVrrp {

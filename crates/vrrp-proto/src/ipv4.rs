@@ -139,7 +139,8 @@ impl<'a> Ipv4Packet<'a> {
     ///
     /// # Errors
     /// [`PacketError::AuthenticationHeader`] when one stands before the message: what is behind it
-    /// must not be believed unverified. [`PacketError::NotVrrp`] for any other protocol.
+    /// must not be believed unverified, see
+    /// [`AuthenticationHeader`](crate::AuthenticationHeader). [`PacketError::NotVrrp`] for any other protocol.
     pub const fn message(&self) -> Result<&'a [u8], PacketError> {
         match self.protocol {
             IpProtocol::Vrrp => Ok(self.payload),

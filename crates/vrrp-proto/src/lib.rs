@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! received:  IPv4 octets --Ipv4Packet::parse--> Ipv4Packet --message()--> octets of the message
+//!            with AH:    --AuthenticationHeader::parse, verify(key)----> octets of the message
 //!            octets + PseudoHeader --Advertisement::parse--> Advertisement, or one ParseError
 //! sent:      Message::v2 / Message::v3 --emit--> octets of the message (IPv6)
 //!                                      --emit_ipv4_packet--> the whole packet (IPv4)
@@ -49,10 +50,8 @@
 //! # What it does not do
 //!
 //! - It does not decide whether an advertisement is for you: hop limit, destination, configured
-//!   version, interval, password and address list are compared by the `vrrp-fsm` crate, which also
+//!   version, interval, password, sequence number and address list are compared by the `vrrp-fsm` crate, which also
 //!   runs the election.
-//! - It recognises and names the IP Authentication Header of RFC 2338 (authentication type 2), and
-//!   does not look behind it.
 //! - It builds no ARP or neighbour discovery packets.
 //!
 //! It follows RFC 9568 (VRRPv3), RFC 5798 where deployed checksums differ from it, RFC 3768 (VRRPv2)
@@ -62,6 +61,7 @@
 
 mod advertisement;
 mod authentication;
+mod authentication_header;
 mod checksum;
 mod error;
 mod family;
@@ -77,6 +77,7 @@ pub use advertisement::{AddressIter, Addresses, Advertisement, Header};
 pub use authentication::{
     Authentication, AuthenticationError, AuthenticationType, Password, PasswordTooLong,
 };
+pub use authentication_header::{AuthenticationHeader, HeaderKey, TtlCoverage};
 pub use checksum::{ChecksumForm, MixedFamilies, PseudoHeader};
 pub use error::{EmitError, MessageError, PacketError, ParseError};
 pub use family::AddressFamily;

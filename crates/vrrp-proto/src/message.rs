@@ -7,7 +7,8 @@ use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header};
 
 use crate::{
     AddressFamily, AdverInt, Authentication, ChecksumForm, EmitError, Interval, IpProtocol,
-    MaxAdvertiseInterval, MessageError, Priority, PseudoHeader, Version, Vrid, checksum::Sum,
+    MaxAdvertiseInterval, MessageError, Priority, PseudoHeader, Version, Vrid,
+    authentication_header::HEADER_LEN, checksum::Sum,
 };
 
 /// Addresses one advertisement can list.
@@ -31,6 +32,7 @@ pub struct Message<'a> {
     checksum: ChecksumForm,
     family: AddressFamily,
     addresses: &'a [IpAddr],
+    sequence: u32,
 }
 
 impl<'a> Message<'a> {
@@ -51,7 +53,8 @@ impl<'a> Message<'a> {
             return Err(MessageError::Version2OverIpv6);
         }
         let (interval, checksum) = (Interval::Seconds(interval), ChecksumForm::MessageOnly);
-        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses })
+        let sequence = 1;
+        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses, sequence })
     }
 
     /// A VRRPv3 advertisement of addresses of one family. `checksum` only matters over IPv4.
@@ -70,7 +73,16 @@ impl<'a> Message<'a> {
     ) -> Result<Self, MessageError> {
         let family = family_of_all(addresses)?;
         let (interval, authentication) = (Interval::Centiseconds(interval), Authentication::None);
-        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses })
+        let sequence = 0;
+        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses, sequence })
+    }
+
+    /// Sets the sequence number of the authentication header, if the message goes with one. 1
+    /// unless it is set; each advertisement of a sender needs a greater one than the last.
+    #[must_use]
+    pub const fn sequence(mut self, sequence: u32) -> Self {
+        self.sequence = sequence;
+        self
     }
 
     /// The version of the message.
@@ -95,7 +107,16 @@ impl<'a> Message<'a> {
         8 + self.addresses.len() * self.family.address_len() + authentication_data
     }
 
-    /// Writes the message to the front of `buffer` and returns it, checksum included.
+    /// Octets between the IP header and the message: an authentication header or nothing.
+    const fn authentication_header_len(&self) -> usize {
+        match self.authentication {
+            Authentication::Header(_) => HEADER_LEN,
+            Authentication::None | Authentication::SimplePassword(_) => 0,
+        }
+    }
+
+    /// Writes the message to the front of `buffer` and returns it, checksum included. The
+    /// authentication header stands before the message and is no part of it.
     ///
     /// [`MAX_IPV4_MESSAGE_LEN`] or [`MAX_IPV6_MESSAGE_LEN`] octets are always enough.
     ///
@@ -136,6 +157,9 @@ impl<'a> Message<'a> {
     /// options and the header checksum is filled in. `identification` is the caller's: a kernel
     /// replaces zero by a number of its own, behind the back of an authentication header.
     ///
+    /// With [`Authentication::Header`] the packet is of protocol 51: an authentication header with
+    /// `source` as its SPI stands before the message.
+    ///
     /// # Errors
     /// [`EmitError::BufferTooSmall`] ([`MAX_IPV4_PACKET_LEN`](crate::MAX_IPV4_PACKET_LEN) octets are
     /// always enough), [`EmitError::FamilyMismatch`] for IPv6 addresses.
@@ -146,21 +170,27 @@ impl<'a> Message<'a> {
         identification: NonZeroU16,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], EmitError> {
-        let need = Ipv4Header::MIN_LEN + self.message_len();
+        let need = Ipv4Header::MIN_LEN + self.authentication_header_len() + self.message_len();
         let too_small = EmitError::BufferTooSmall { need, len: buffer.len() };
         let packet = buffer.get_mut(..need).ok_or(too_small)?;
-        let (header, message) =
+        let (header, payload) =
             packet.split_first_chunk_mut::<{ Ipv4Header::MIN_LEN }>().ok_or(too_small)?;
-        self.emit(PseudoHeader::Ipv4 { source, destination }, message)?;
+        let (authentication_header, message) =
+            payload.split_at_mut_checked(self.authentication_header_len()).ok_or(too_small)?;
+        let message = self.emit(PseudoHeader::Ipv4 { source, destination }, message)?;
+        let protocol = match self.authentication {
+            Authentication::Header(_) => IpProtocol::AuthenticationHeader,
+            Authentication::None | Authentication::SimplePassword(_) => IpProtocol::Vrrp,
+        };
         let mut fields = Ipv4Header {
             dscp: CLASS_SELECTOR_6,
             ecn: IpEcn::ZERO,
-            // The message is of IPv4 addresses here, so a packet has at most 1,056 octets.
+            // The message is of IPv4 addresses here, so a packet has at most 1,080 octets.
             total_len: u16::try_from(need).unwrap_or(u16::MAX),
             identification: identification.get(),
             dont_fragment: false,
             time_to_live: 255,
-            protocol: IpNumber(IpProtocol::Vrrp.number()),
+            protocol: IpNumber(protocol.number()),
             source: source.octets(),
             destination: destination.octets(),
             ..Ipv4Header::default()
@@ -168,6 +198,12 @@ impl<'a> Message<'a> {
         fields.header_checksum = fields.calc_header_checksum();
         for (slot, octet) in header.iter_mut().zip(fields.to_bytes()) {
             *slot = octet;
+        }
+        if let Authentication::Header(key) = self.authentication {
+            let octets = key.header(header, source, self.sequence, message);
+            for (slot, octet) in authentication_header.iter_mut().zip(octets) {
+                *slot = octet;
+            }
         }
         Ok(packet)
     }

@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vrrp_proto::{
-    Advertisement, Authentication, AuthenticationError, AuthenticationType, ChecksumForm, Interval,
-    Ipv4Packet, MAX_IPV6_MESSAGE_LEN, Message, PacketError, ParseError, Password, PseudoHeader,
+    Advertisement, Authentication, AuthenticationError, AuthenticationHeader, AuthenticationType,
+    ChecksumForm, HeaderKey, Interval, Ipv4Packet, MAX_IPV6_MESSAGE_LEN, Message, PacketError,
+    ParseError, Password, PseudoHeader, TtlCoverage,
 };
 
 /// Refused by the virtual router they meet, for what it is configured to be; without a
 /// configuration there is nothing wrong with them.
-const FINE_FOR_SOMEBODY_ELSE: [(&str, &str); 14] = [
+const FINE_FOR_SOMEBODY_ELSE: [(&str, &str); 13] = [
     ("bad_checksum_v3_ipv4_pseudo_when_strict9568", "checksum"),
     ("v2_packet_on_v3_router", "version"),
     ("ttl_254_v3", "ip-ttl"),
@@ -31,9 +32,8 @@ const FINE_FOR_SOMEBODY_ELSE: [(&str, &str); 14] = [
     ("v2_addrlist_mismatch_nonowner", "address-list"),
     ("owner_receives_v2", "owner"),
     ("dst_unicast", "destination"),
-    // Behind an authentication header, which is for whoever verifies it.
+    // Its authentication header is there, and right.
     ("auth_ah_unexpected", "auth-type-mismatch"),
-    ("auth_ah_wrong_key", "auth-failure"),
     ("auth_ah_replayed_seq", "auth-failure"),
 ];
 
@@ -52,10 +52,10 @@ fn every_vector_is_answered_as_it_says() {
     }
     // Every kind of answer was given, and how often.
     let expected = [
-        ("accepted", 22),
-        ("accepted here, refused by configuration", 11),
-        ("behind an authentication header", 4),
+        ("accepted", 23),
+        ("accepted here, refused by configuration", 13),
         ("refused: address-list", 1),
+        ("refused: auth-failure", 1),
         ("refused: checksum", 4),
         ("refused: interval", 1),
         ("refused: invalid-auth-type", 1),
@@ -75,22 +75,20 @@ fn what_keepalived_sends_is_read_and_written_to_the_octet() {
     let mut written = 0;
     for vector in &vectors {
         let octets = hex(&vector["packet_hex"], &Value::from(""));
-        let Some((pseudo_header, message)) = take_apart(&octets).unwrap() else {
-            assert_eq!(vector["config"]["auth"], 2);
-            continue;
-        };
+        let authentication = authentication(&vector["config"]);
+        let (pseudo_header, message) = take_apart(&octets, authentication).unwrap();
         let advertisement = Advertisement::parse(message, pseudo_header).unwrap();
         assert_fields(&advertisement, message, &vector["fields"], "keepalived");
         assert_eq!(form_note(&advertisement), vector["notes"], "{vector}");
         if octets[0] >> 4 == 4 {
             let mut buffer = [0; 128];
-            assert_eq!(write_packet(&advertisement, &octets, &mut buffer), octets);
+            assert_eq!(write_packet(&advertisement, &octets, authentication, &mut buffer), octets);
         }
         let mut buffer = [0; 128];
         assert_eq!(write(&advertisement, pseudo_header, &mut buffer), message);
         written += 1;
     }
-    assert_eq!(written, 8);
+    assert_eq!(written, 10);
 }
 
 #[test]
@@ -99,7 +97,7 @@ fn the_groups_are_where_keepalived_sends_to() {
     let vectors: Vec<Value> = serde_json::from_str(text).unwrap();
     for vector in &vectors {
         let octets = hex(&vector["packet_hex"], &Value::from(""));
-        let Some((packet, _)) = take_apart(&octets).unwrap() else { continue };
+        let (packet, _) = take_apart(&octets, authentication(&vector["config"])).unwrap();
         let destination = match packet {
             PseudoHeader::Ipv4 { destination, .. } => IpAddr::from(destination),
             PseudoHeader::Ipv6 { destination, .. } => IpAddr::from(destination),
@@ -114,7 +112,7 @@ fn a_password_is_verified_and_its_absence_noticed() {
     let verify = |name: &str, authentication: Authentication| {
         let vector = vectors.iter().find(|vector| vector["name"] == name).unwrap();
         let octets = hex(&vector["packet_hex"], &vector["pad_hex"]);
-        let (pseudo_header, message) = take_apart(&octets).unwrap().unwrap();
+        let (pseudo_header, message) = take_apart(&octets, authentication).unwrap();
         authentication.verify(&Advertisement::parse(message, pseudo_header).unwrap())
     };
     let secret = Authentication::SimplePassword(Password::new(b"secret").unwrap());
@@ -128,6 +126,22 @@ fn a_password_is_verified_and_its_absence_noticed() {
     assert_eq!(verify("v2_pass_1addr", Authentication::None), mismatch(password, none));
     let header = AuthenticationType::AuthenticationHeader;
     assert_eq!(verify("auth_ah_missing", secret), mismatch(header, password));
+    let key = Authentication::Header(HeaderKey::new(Password::new(b"k3y").unwrap()));
+    assert_eq!(verify("auth_ah_missing", key), Err(AuthenticationError::HeaderMissing));
+    assert_eq!(verify("v2_none_1addr", key), mismatch(none, header));
+}
+
+#[test]
+fn an_rfc_2402_sender_is_written_to_the_octet() {
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("data/vrrp.json")).unwrap();
+    let name = "v2_ah_rfc2402_ttl_zeroed";
+    let vector = vectors.iter().find(|vector| vector["name"] == name).unwrap();
+    let octets = hex(&vector["packet_hex"], &vector["pad_hex"]);
+    let authentication = authentication(&vector["config"]);
+    let (pseudo_header, message) = take_apart(&octets, authentication).unwrap();
+    let advertisement = Advertisement::parse(message, pseudo_header).unwrap();
+    let mut buffer = [0; 128];
+    assert_eq!(write_packet(&advertisement, &octets, authentication, &mut buffer), octets);
 }
 
 /// What this crate says to the packet, checked against what the vector wants.
@@ -137,9 +151,13 @@ fn answer(name: &str, packet: &[u8], vector: &Value) -> String {
     if let Some((_, configured)) = somebody_else {
         assert_eq!(cause, Some(*configured), "{name}");
     }
-    let Some((pseudo_header, message)) = take_apart(packet).unwrap() else {
-        assert_eq!(vector["config"]["auth"] == 2, name != "auth_ah_unexpected", "{name}");
-        return "behind an authentication header".to_owned();
+    let (pseudo_header, message) = match take_apart(packet, authentication(&vector["config"])) {
+        Ok(apart) => apart,
+        Err(error) => {
+            assert_eq!(error, AuthenticationError::WrongCheckValue, "{name}");
+            assert_eq!(cause, Some("auth-failure"), "{name}");
+            return "refused: auth-failure".to_owned();
+        }
     };
     match Advertisement::parse(message, pseudo_header) {
         Ok(advertisement) => {
@@ -181,20 +199,47 @@ fn cause_of(error: ParseError) -> &'static str {
     }
 }
 
-/// Pseudo-header and message of a packet, or `None` behind an authentication header.
-fn take_apart(packet: &[u8]) -> Result<Option<(PseudoHeader, &[u8])>, PacketError> {
+/// How the receiver of a vector authenticates.
+fn authentication(config: &Value) -> Authentication {
+    let key = || Password::new(config["key"].as_str().unwrap().as_bytes()).unwrap();
+    match config["auth"].as_u64() {
+        None | Some(0) => Authentication::None,
+        Some(1) => Authentication::SimplePassword(key()),
+        Some(2) => {
+            Authentication::Header(HeaderKey::new(key()).ttl(match config["icv_mode"].as_str() {
+                Some("rfc2402") => TtlCoverage::Never,
+                Some("keepalived") | None => TtlCoverage::Multicast,
+                Some(other) => panic!("{other}"),
+            }))
+        }
+        Some(other) => panic!("authentication {other}"),
+    }
+}
+
+/// Pseudo-header and message of a packet. An authentication header is verified if there is a key for
+/// it, and otherwise passed over.
+fn take_apart(
+    packet: &[u8],
+    authentication: Authentication,
+) -> Result<(PseudoHeader, &[u8]), AuthenticationError> {
     if packet[0] >> 4 == 6 {
         let address = |at: usize| IpAddr::from(<[u8; 16]>::try_from(&packet[at..at + 16]).unwrap());
         let pseudo_header = PseudoHeader::new(address(8), address(24)).unwrap();
         let len = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
-        return Ok(Some((pseudo_header, &packet[40..40 + len])));
+        return Ok((pseudo_header, &packet[40..40 + len]));
     }
-    let packet = Ipv4Packet::parse(packet)?;
-    match packet.message() {
-        Ok(message) => Ok(Some((packet.pseudo_header(), message))),
-        Err(PacketError::AuthenticationHeader) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let packet = Ipv4Packet::parse(packet).unwrap();
+    let message = match packet.message() {
+        Err(PacketError::AuthenticationHeader) => {
+            let header = AuthenticationHeader::parse(&packet).unwrap();
+            match authentication.header_key() {
+                Some(key) => header.verify(key)?,
+                None => header.unverified_message(),
+            }
+        }
+        message => message.unwrap(),
+    };
+    Ok((packet.pseudo_header(), message))
 }
 
 fn assert_fields(found: &Advertisement<'_>, message: &[u8], expected: &Value, name: &str) {
@@ -240,14 +285,22 @@ fn write<'b>(
 fn write_packet<'b>(
     advertisement: &Advertisement<'_>,
     packet: &[u8],
+    authentication: Authentication,
     buffer: &'b mut [u8],
 ) -> &'b [u8] {
     let addresses: Vec<IpAddr> = advertisement.addresses().iter().collect();
     let identification = NonZeroU16::new(u16::from_be_bytes([packet[4], packet[5]])).unwrap();
     let packet = Ipv4Packet::parse(packet).unwrap();
-    message(advertisement, &addresses)
-        .emit_ipv4_packet(packet.source(), packet.destination(), identification, buffer)
-        .unwrap()
+    let message = match AuthenticationHeader::parse(&packet) {
+        Ok(header) => {
+            let Interval::Seconds(interval) = advertisement.interval() else { panic!("version 3") };
+            let (vrid, priority) = (advertisement.vrid(), advertisement.priority());
+            let message = Message::v2(vrid, priority, interval, authentication, &addresses);
+            message.unwrap().sequence(header.sequence())
+        }
+        Err(_) => message(advertisement, &addresses),
+    };
+    message.emit_ipv4_packet(packet.source(), packet.destination(), identification, buffer).unwrap()
 }
 
 fn message<'a>(advertisement: &Advertisement<'_>, addresses: &'a [IpAddr]) -> Message<'a> {
@@ -259,7 +312,10 @@ fn message<'a>(advertisement: &Advertisement<'_>, addresses: &'a [IpAddr]) -> Me
                 (AuthenticationType::SimplePassword, password) => {
                     Authentication::SimplePassword(Password::new(password).unwrap())
                 }
-                (AuthenticationType::AuthenticationHeader, _) => panic!("cannot be written"),
+                // The key only matters to a whole packet.
+                (AuthenticationType::AuthenticationHeader, _) => {
+                    Authentication::Header(HeaderKey::new(Password::truncated(b"")))
+                }
             };
             Message::v2(vrid, priority, interval, authentication, addresses).unwrap()
         }

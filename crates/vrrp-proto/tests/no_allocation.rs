@@ -11,8 +11,9 @@ use core::{
 use std::alloc::System;
 
 use vrrp_proto::{
-    AdverInt, Advertisement, Authentication, ChecksumForm, Ipv4Packet, MAX_IPV4_PACKET_LEN,
-    MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password, Priority, PseudoHeader, Vrid,
+    AdverInt, Advertisement, Authentication, AuthenticationHeader, ChecksumForm, HeaderKey,
+    Ipv4Packet, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password,
+    Priority, PseudoHeader, Vrid,
 };
 
 struct Counting;
@@ -70,6 +71,27 @@ fn ipv4_packets_are_written_and_read_without_allocation() {
         for len in 0..octets.len() {
             black_box(octets.get(..len).map(Ipv4Packet::parse).is_some_and(|read| read.is_ok()));
         }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn authentication_headers_are_written_and_verified_without_allocation() {
+    let addresses = [IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)); 255];
+    let source = Ipv4Addr::new(192, 0, 2, 2);
+    let group = Ipv4Addr::new(224, 0, 0, 18);
+    let key = HeaderKey::new(Password::new(b"secret").unwrap());
+    let mut buffer = [0; MAX_IPV4_PACKET_LEN];
+    let count = allocations(|| {
+        let (vrid, authentication) = (Vrid::new(51).unwrap(), Authentication::Header(key));
+        let message =
+            Message::v2(vrid, Priority::DEFAULT, AdverInt::MIN, authentication, &addresses);
+        let message = message.unwrap().sequence(7);
+        let octets = message.emit_ipv4_packet(source, group, NonZeroU16::MIN, &mut buffer).unwrap();
+        let packet = Ipv4Packet::parse(octets).unwrap();
+        let header = AuthenticationHeader::parse(&packet).unwrap();
+        let message = header.verify(&key).unwrap();
+        assert!(Advertisement::parse(message, packet.pseudo_header()).is_ok());
     });
     assert_eq!(count, 0);
 }

@@ -5,9 +5,9 @@ use core::{hint::black_box, net::IpAddr, num::NonZeroU16};
 
 use proptest::{collection::vec, prelude::*};
 use vrrp_proto::{
-    AdverInt, Advertisement, Authentication, ChecksumForm, Header, Interval, Ipv4Packet,
-    MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password, Priority,
-    PseudoHeader, Version, Vrid,
+    AdverInt, Advertisement, Authentication, AuthenticationHeader, ChecksumForm, Header, HeaderKey,
+    Interval, Ipv4Packet, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message,
+    Password, Priority, PseudoHeader, Version, Vrid,
 };
 
 fn pseudo_header() -> impl Strategy<Value = PseudoHeader> {
@@ -58,6 +58,23 @@ proptest! {
         }
         black_box(Advertisement::parse(&octets, packet).is_ok());
         black_box(Ipv4Packet::parse(&octets).map(|packet| packet.message().map(<[u8]>::len)).is_ok());
+    }
+
+    /// The same behind an IP header that promises an authentication header.
+    #[test]
+    fn arbitrary_octets_behind_an_ip_header_never_panic(
+        mut octets in vec(any::<u8>(), 20..200), near in any::<bool>(),
+    ) {
+        let len = u8::try_from(octets.len()).unwrap();
+        let header = [0x45, 0xc0, 0, len, 0, 1, 0, 0, 255, 51];
+        octets.splice(..header.len(), header);
+        if near && octets.len() > 22 {
+            octets.splice(20..22, [112, 4]);
+        }
+        let packet = Ipv4Packet::parse(&octets).unwrap();
+        let key = HeaderKey::new(Password::truncated(b"secret"));
+        let verified = AuthenticationHeader::parse(&packet).map(|header| header.verify(&key));
+        prop_assert!(!matches!(verified, Ok(Ok(_))));
     }
 
     /// What is written is read again, field by field.

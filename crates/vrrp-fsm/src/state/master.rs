@@ -197,6 +197,7 @@ impl VirtualRouter {
         }
         let identification = self.identification;
         self.identification = identification.checked_add(1).unwrap_or(NonZeroU16::MIN);
-        self.push(Output::Send(Send { priority, identification }));
+        let sequence = self.sequences.next();
+        self.push(Output::Send(Send { priority, identification, sequence }));
     }
 }

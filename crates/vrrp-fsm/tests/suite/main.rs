@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod authentication_header;
 mod delays;
 mod election;
 mod failures;
