@@ -36,6 +36,7 @@ pub struct RouterBuilder {
     run_directory: PathBuf,
     release_timeout: Duration,
     event_capacity: usize,
+    remove_orphans: bool,
 }
 
 impl Default for RouterBuilder {
@@ -45,6 +46,7 @@ impl Default for RouterBuilder {
             run_directory: PathBuf::from(RUN_DIRECTORY),
             release_timeout: Duration::from_secs(5),
             event_capacity: 4096,
+            remove_orphans: false,
         }
     }
 }
@@ -69,6 +71,14 @@ impl RouterBuilder {
     /// after a restart, and is created if missing.
     pub fn run_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.run_directory = directory.into();
+        self
+    }
+
+    /// Whether [`RouterBuilder::build`] also removes what dead processes have left of virtual routers that are not configured here
+    /// (any more); off by default. For a program that has the run directory for itself: another one that is about to
+    /// start again would find the addresses gone, and for a moment its journal locked.
+    pub fn remove_orphans(mut self, remove: bool) -> Self {
+        self.remove_orphans = remove;
         self
     }
 
@@ -148,7 +158,11 @@ impl RouterBuilder {
             self.release_timeout,
         );
         // From here on the kernel is changed, and nothing can fail.
-        router.begin(&leftovers, &present);
+        router.remove_leftovers(&leftovers);
+        if self.remove_orphans {
+            router.remove_orphans(&self.run_directory);
+        }
+        router.begin(&present);
         Ok(router)
     }
 
@@ -329,7 +343,7 @@ fn open_journal(
 }
 
 /// The inode of the calling thread's network namespace: the same name after a restart, another in another namespace.
-fn network_namespace() -> io::Result<u64> {
+pub(crate) fn network_namespace() -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
 }

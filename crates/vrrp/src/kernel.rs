@@ -3,6 +3,8 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use vip_netlink::{Address, Event, PresentAddress, Progress};
 use vrrp_fsm::{Fault, PathId};
@@ -11,6 +13,7 @@ use crate::builder::held;
 use crate::event::EventKind;
 use crate::instance::Instance;
 use crate::links::{Links, source_address};
+use crate::orphans;
 use crate::router::{Router, port_token};
 
 const READINGS: usize = 16;
@@ -234,6 +237,24 @@ impl Router {
                 let address = self.shared.links.shown(&address);
                 self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
             }
+        }
+    }
+
+    /// Removes what dead processes left of virtual routers that are not ours: our own journals are locked.
+    pub(crate) fn remove_orphans(&mut self, directory: &Path) {
+        for orphan in orphans::sweep(directory, &mut self.shared.kernel) {
+            // It was no stranger's.
+            for (instance, place) in
+                self.virtual_addresses.get(&orphan.address.key()).into_iter().flatten()
+            {
+                let instance = self.instances.get_mut(*instance);
+                if let Some(held) = instance.and_then(|own| own.addresses.held.get_mut(*place)) {
+                    held.foreign = false;
+                }
+            }
+            let address = orphan.address.to_string();
+            let kind = EventKind::LeftoverRemoved { address };
+            self.shared.events.emit(&Arc::from(orphan.journal), kind);
         }
     }
 }

@@ -90,6 +90,7 @@ mod handle;
 mod instance;
 mod kernel;
 mod links;
+mod orphans;
 mod port;
 mod reports;
 mod router;
@@ -107,6 +108,7 @@ pub use error::{BuildError, CampaignError, ShutdownError, Stopped, UnknownVirtua
 pub use event::{Event, EventKind, Events};
 pub use handle::{Handle, Lost};
 pub use journal::JournalError;
+pub use orphans::{Orphan, remove_orphans};
 pub use router::Router;
 pub use running::RunningRouter;
 pub use status::{Status, VirtualRouterStatus};

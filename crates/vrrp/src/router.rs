@@ -210,9 +210,8 @@ impl Router {
         self.turn(self.poll_timeout())
     }
 
-    /// The state of the world at the start: leftovers, links, sources, candidates.
-    pub(crate) fn begin(&mut self, leftovers: &[(usize, String)], present: &[PresentAddress]) {
-        self.remove_leftovers(leftovers);
+    /// The state of the world at the start: links, sources, candidates.
+    pub(crate) fn begin(&mut self, present: &[PresentAddress]) {
         self.warn_of_foreign();
         self.apply_links();
         self.apply_sources(present);
