@@ -76,6 +76,17 @@ impl DirectorBuilder {
         Self { kernel: Some(Box::new(kernel)), ..self }
     }
 
+    /// Whether a director of this name is running, or has died and left services: then building one, of an empty configuration if
+    /// nothing is to be served any more, removes them.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        self.journal().exists()
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.run_directory.join(format!("{}-{}.journal", namespace_inode(), self.name))
+    }
+
     /// Makes the director: takes the journal, adopts or removes what a dead predecessor has left, and installs the services.
     /// Real servers that are assumed up serve from now on; checks start with the first [`Director::process`].
     ///
@@ -84,11 +95,11 @@ impl DirectorBuilder {
     /// and is tried again.
     pub fn build(self) -> Result<Director, BuildError> {
         self.config.validate()?;
+        let path = self.journal();
         let kernel = match self.kernel {
             Some(kernel) => kernel,
             None => Box::new(ipvs::Client::open()?),
         };
-        let path = self.run_directory.join(format!("{}-{}.journal", namespace_inode(), self.name));
         let owner = Owner::open(kernel, &path)?;
         let seed = self
             .seed
