@@ -21,6 +21,9 @@ const FAILED: u8 = 1;
 /// The configuration has errors, or nothing in it can run.
 const CONFIGURATION: u8 = 2;
 
+/// Where the router keeps its journals unless told otherwise.
+const RUN_DIRECTORY: &str = "/run/vrrp";
+
 /// Why it does not start. Nothing is configured in the kernel then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -264,16 +267,30 @@ fn director(
     options: &RunOptions,
     services: Vec<lvs::ServiceConfig>,
 ) -> Result<Option<RunningDirector>, StartError> {
-    if services.is_empty() {
-        return Ok(None);
-    }
+    let nothing = services.is_empty();
     let config = services.into_iter().fold(lvs::Config::new(), lvs::Config::service);
     // keepalived takes a service that is there already for its own.
     let mut builder = Director::builder(config).foreign(Foreign::Adopt);
     if let Some(directory) = &options.run_directory {
         builder = builder.run_directory(directory);
     }
-    builder.start().map(Some).map_err(StartError::Director)
+    if !nothing {
+        return builder.start().map(Some).map_err(StartError::Director);
+    }
+    // The virtual servers of a process that was killed may not be configured any more. `-P` leaves them to the other half.
+    if options.only != Some(Half::Vrrp) && builder.has_leftovers() {
+        match builder.build().map_err(StartError::Director) {
+            Ok(director) => {
+                let events = director.events();
+                drop(director);
+                while let Some(event) = events.try_recv() {
+                    log::log!(event.kind.level(), "{event}");
+                }
+            }
+            Err(error) => log::warn!("what a dead process has left stays: {}", chain(&error)),
+        }
+    }
+    Ok(None)
 }
 
 fn router(
@@ -281,9 +298,16 @@ fn router(
     routers: Vec<vrrp::VirtualRouter>,
 ) -> Result<Option<RunningRouter>, StartError> {
     if routers.is_empty() {
+        // As above, of virtual routers.
+        if options.only != Some(Half::Checkers) {
+            let directory = options.run_directory.as_deref().unwrap_or(Path::new(RUN_DIRECTORY));
+            for orphan in vrrp::remove_orphans(directory).unwrap_or_default() {
+                log::warn!("{} was left by a process that died; removed", orphan.address);
+            }
+        }
         return Ok(None);
     }
-    let mut builder = Router::builder().virtual_routers(routers);
+    let mut builder = Router::builder().virtual_routers(routers).remove_orphans(true);
     if let Some(directory) = &options.run_directory {
         builder = builder.run_directory(directory);
     }

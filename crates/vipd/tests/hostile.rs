@@ -136,6 +136,29 @@ fn a_kill_at_any_moment_leaves_nothing_after_the_next_run() {
 }
 
 #[test]
+fn what_a_killed_daemon_left_goes_although_it_is_not_configured_any_more() {
+    lab::need!(netns);
+    let scene = Scene::new();
+    let before = instance(3);
+    // Another VRID; no virtual router at all.
+    for after in [before.replace("virtual_router_id 9", "virtual_router_id 10"), String::new()] {
+        let mut monitor = AddressMonitor::open(&scene.node).unwrap();
+        let mut daemon = scene.start(&scene.file(&before));
+        (0..3).for_each(|_| assert!(monitor.next(PATIENCE).unwrap().is_some()));
+        daemon.kill().unwrap();
+        assert_eq!(scene.count(), 3, "nobody was there to remove them");
+        let mut daemon = scene.start(&scene.file(&after));
+        let line = daemon.wait_line("was left by a process that died; removed", PATIENCE);
+        assert!(line.is_some(), "{}", daemon.log());
+        (0..3).for_each(|_| {
+            assert!(monitor.next(PATIENCE).unwrap().is_some_and(|event| !event.added));
+        });
+        assert_eq!(daemon.terminate().unwrap().code(), Some(0), "{}", daemon.log());
+        assert_eq!((scene.count(), scene.files()), (0, Vec::new()));
+    }
+}
+
+#[test]
 fn a_run_directory_that_cannot_be_used_is_named() {
     lab::need!(netns);
     let scene = Scene::new();

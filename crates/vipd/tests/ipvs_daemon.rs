@@ -126,6 +126,27 @@ fn a_killed_daemon_leaves_the_service_to_its_successor() {
 }
 
 #[test]
+fn services_of_a_killed_daemon_go_although_none_is_configured_any_more() {
+    lab::need!(netns, ipvs);
+    let scene = Scene::new();
+    let (_first, _second) = (scene.serve("192.0.2.11"), scene.serve("192.0.2.12"));
+    let mut daemon = scene.start(&configuration());
+    scene
+        .wait_for(&["192.0.2.11:80", "192.0.2.12:80"])
+        .unwrap_or_else(|| panic!("{}", daemon.log()));
+    daemon.kill().unwrap();
+    assert!(scene.has_service(), "nobody was there to remove it");
+    let mut successor = scene.start("! no virtual_server any more\n");
+    assert!(
+        lab::eventually(PATIENCE, || (!scene.has_service()).then_some(())).is_some(),
+        "{}",
+        successor.log()
+    );
+    assert_eq!(successor.terminate().unwrap().code(), Some(0), "{}", successor.log());
+    assert_eq!(Table::of_proc(&scene.director).unwrap().services, []);
+}
+
+#[test]
 fn a_router_that_cannot_start_takes_the_services_with_it() {
     lab::need!(netns, ipvs);
     let scene = Scene::new();
