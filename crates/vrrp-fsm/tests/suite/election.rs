@@ -46,6 +46,18 @@ fn a_backup_becomes_master_after_silence_and_advertises_every_interval() {
 }
 
 #[test]
+fn an_owner_advertises_at_once_and_every_interval() {
+    let mut host = Host::started(config(255), "192.0.2.2");
+    assert_eq!(host.wire.len(), 1);
+    for second in 1..5 {
+        assert_eq!(host.router.poll_timeout(), Some(at(0) + SECOND * second));
+        host.step();
+        assert!(matches!(host.log.last(), Some(Output::Send(_))));
+    }
+    assert_eq!(host.wire.len(), 5);
+}
+
+#[test]
 fn small_delays_do_not_add_up() {
     let (mut host, start) = Host::master(config(100), "192.0.2.2");
     let late = Duration::from_millis(7);
@@ -151,6 +163,16 @@ fn a_master_yields_to_a_greater_priority_and_on_a_tie_to_a_greater_address() {
             assert_eq!(released, 0, "priority 0 would start another election");
         }
     }
+}
+
+#[test]
+fn a_master_that_yields_waits_as_long_as_the_winners_interval_says() {
+    let (mut host, now) = Host::master(config(100), "192.0.2.5");
+    let slow = config(100).advertisement_interval(SECOND * 4);
+    host.receive(now, &advertisement(slow, "192.0.2.3", 101)).unwrap();
+    assert_eq!(host.router.state(), State::Backup);
+    // The Adver_Timer is gone: nothing is due before.
+    assert_eq!(host.router.poll_timeout(), Some(now + DOWN * 4));
 }
 
 #[test]

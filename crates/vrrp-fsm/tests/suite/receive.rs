@@ -76,6 +76,23 @@ fn unicast_may_pass_routers_as_far_as_the_policy_says() {
 }
 
 #[test]
+fn what_a_router_has_forwarded_to_the_group_is_discarded() {
+    let four = advertisement(config(200), "192.0.2.3", 200);
+    let six = advertisement(config_v6(200), "fe80::3", 200);
+    for hop_limit in 0..=254 {
+        let four = readdressed(four.clone(), [224, 0, 0, 18], hop_limit);
+        assert_discarded(config(100), &four, Counter::HopLimit);
+        let mut host = Host::started(config_v6(100), "fe80::5");
+        let six = Packet { hop_limit, ..six.clone() };
+        let least = 255;
+        let discard = Discard::HopLimit { found: Some(hop_limit), least };
+        assert_eq!(host.receive(at(5), &six), Err(discard));
+    }
+    assert_accepted(config(100), &four);
+    Host::started(config_v6(100), "fe80::5").receive(at(5), &six).unwrap();
+}
+
+#[test]
 fn an_unknown_hop_limit_is_good_enough_for_unicast_only() {
     let peer: Ipv6Addr = "2001:db8::3".parse().unwrap();
     let own: Ipv6Addr = "2001:db8::5".parse().unwrap();
@@ -148,6 +165,18 @@ fn a_password_has_to_be_the_same() {
     assert_discarded(none.clone(), &packet, Counter::AuthenticationTypeMismatch);
     let packet = advertisement(none, "192.0.2.3", 200);
     assert_discarded(password("secret"), &packet, Counter::AuthenticationTypeMismatch);
+}
+
+#[test]
+fn without_authentication_its_data_does_not_matter() {
+    let none = || config(100).version(Version::V2);
+    let mut packet = advertisement(none(), "192.0.2.3", 200);
+    // Eight octets behind one address, and what they add to the checksum.
+    let sum = u16::from_be_bytes([packet.bytes[26], packet.bytes[27]]);
+    packet.bytes[32..40].copy_from_slice(&[0, 1, 0, 1, 0, 1, 0, 1]);
+    assert_discarded(none(), &packet, Counter::Checksum);
+    packet.bytes[26..28].copy_from_slice(&(sum - 4).to_be_bytes());
+    assert_accepted(none(), &packet);
 }
 
 #[test]

@@ -99,6 +99,25 @@ fn the_ip_header_is_what_rfc_9568_and_network_control_ask_for() {
 }
 
 #[test]
+fn what_is_reserved_is_sent_as_zero() {
+    let addresses = addresses(1);
+    let (vrid, priority) = (Vrid::new(51).unwrap(), Priority::DEFAULT);
+    for centiseconds in [1, 100, 0xfff] {
+        let interval = MaxAdvertiseInterval::from_centiseconds(centiseconds).unwrap();
+        let form = ChecksumForm::default();
+        let message = Message::v3(vrid, priority, interval, form, &addresses).unwrap();
+        let mut buffer = [0xff; 64];
+        let octets = message.emit(PACKET, &mut buffer).unwrap();
+        assert_eq!(u16::from_be_bytes([octets[4], octets[5]]), centiseconds);
+    }
+    let none = Authentication::None;
+    let message = Message::v2(vrid, priority, AdverInt::MAX, none, &addresses).unwrap();
+    let mut buffer = [0xff; 64];
+    let octets = message.emit(PACKET, &mut buffer).unwrap();
+    assert_eq!((octets[4], &octets[12..]), (0, &[0; 8][..]));
+}
+
+#[test]
 fn what_is_in_the_buffer_before_does_not_matter() {
     let addresses = addresses(3);
     let message = v2(&addresses).unwrap();

@@ -18,6 +18,7 @@ mod faults;
 mod flood;
 mod hostile;
 mod interop;
+mod neighbours;
 mod order;
 mod restart;
 mod support;
