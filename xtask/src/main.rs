@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod host;
+mod ledger;
 mod package;
 mod packages;
 mod test;
@@ -25,6 +26,7 @@ enum Task {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Ledger(ledger::Arguments),
     Package(package::Arguments),
     Uml(uml::Arguments),
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Ledger(arguments) => ledger::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
     };

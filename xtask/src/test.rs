@@ -10,12 +10,14 @@ use crate::host::{self, Artifact, Outcome};
 use crate::packages;
 use crate::test::tally::Tally;
 
+pub(crate) mod ran;
 mod tally;
 
 /// Run all tests: unit, documentation, and against the real kernel (user-mode Linux where it has no `ip_vs`)
 ///
 /// What cannot run on this machine is named, counted as skipped and explained. The environment variable REQUIRE
-/// (netns,uml,keepalived,... with commas between) turns such skips into failures.
+/// (netns,uml,keepalived,... with commas between) turns such skips into failures. What ran and passed is listed in
+/// target/tests-ran.txt, for `cargo xtask ledger`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only this package (can be given again)
@@ -62,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     tally.read_skips(&skips.join("skips"));
     drop(std::fs::remove_dir_all(&skips));
     tally.report(begin.elapsed());
+    ran::write(&tally.ran())?;
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -114,6 +117,7 @@ fn run_binary(
     skips: &Path,
     tally: &mut Tally,
 ) -> Result<(), String> {
+    // `Tally::ran` takes it apart again.
     let name = format!("{} {} {}{place}", test.package, test.kind, test.target);
     println!("\n== {name}");
     program.args(&arguments.rest).current_dir(&test.folder).env("CARGO_MANIFEST_DIR", &test.folder);

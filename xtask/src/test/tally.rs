@@ -1,6 +1,6 @@
 //! Adding up what libtest prints and what the tests wrote into the skip log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) results: usize,
     skipped: Vec<Skip>,
     failures: Vec<(String, String)>,
+    /// Programs and their tests that libtest said `ok` to.
+    ok: Vec<(String, String)>,
 }
 
 /// A test that did not run, and why.
@@ -35,7 +37,10 @@ impl Tally {
         } else if let Some((test, verdict)) =
             line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
         {
-            if verdict == "FAILED" {
+            if verdict == "ok" {
+                let test = test.trim_end_matches(" - should panic");
+                self.ok.push((program.to_owned(), test.to_owned()));
+            } else if verdict == "FAILED" {
                 self.failures.push((program.to_owned(), test.to_owned()));
             } else if let Some(why) = verdict.strip_prefix("ignored") {
                 let why = why.trim_start_matches([',', ' ']).to_owned();
@@ -74,6 +79,20 @@ impl Tally {
         skips.dedup_by(|a, b| a.test == b.test);
         self.passed = self.passed.saturating_sub(skips.len());
         self.skipped.extend(skips);
+    }
+
+    /// The tests that ran and passed, as `package::path`. Programs are called `package kind target`; documentation
+    /// tests have no names that stay and are left out.
+    pub(crate) fn ran(&self) -> BTreeSet<String> {
+        let ran = |(program, test): &(String, String)| {
+            let mut words = program.split(' ');
+            let (package, _kind, target) = (words.next()?, words.next()?, words.next()?);
+            // As the skip log has it: by the executable's name.
+            let logged = format!("{}::{test}", target.replace('-', "_"));
+            let skipped = self.skipped.iter().any(|skip| skip.test.replace('-', "_") == logged);
+            (!skipped).then(|| format!("{package}::{test}"))
+        };
+        self.ok.iter().filter_map(ran).collect()
     }
 
     /// Prints what failed, what was skipped and why, and the sum alone on the last line.
@@ -134,5 +153,24 @@ mod tests {
         tally.read_skips(&log);
         std::fs::remove_file(&log).expect("it was just written");
         assert_eq!((tally.passed, tally.failed, tally.skipped.len()), (40, 1, 3));
+    }
+
+    #[test]
+    fn what_ran_is_what_passed_and_was_not_skipped() {
+        let mut tally = Tally::default();
+        for line in [
+            "test a ... ok",
+            "test b::c - should panic ... ok",
+            "test d ... FAILED",
+            "test e ... ignored",
+        ] {
+            tally.line("netlink-batch test ipvs_kernel (in user-mode Linux)", line);
+        }
+        tally.line("other lib one-two", "test a ... ok");
+        tally.line("documentation", "test src/lib.rs - (line 3) ... ok");
+        let skip = |test: &str| Skip { need: String::new(), why: String::new(), test: test.into() };
+        tally.skipped.push(skip("one_two::a"));
+        let ran: Vec<String> = tally.ran().into_iter().collect();
+        assert_eq!(ran, ["netlink-batch::a", "netlink-batch::b::c"]);
     }
 }

@@ -1,6 +1,10 @@
 //! Who answers for the virtual addresses, as a host on the same link finds out: the Master, and nobody else (RFC 9568 §6.4.2,
 //! §6.4.3).
 
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::process::Command;
 
 use lab::{Frame, Namespace};
@@ -17,10 +21,11 @@ fn host(pair: &Pair) -> Namespace {
     host
 }
 
-/// Whether an echo request is answered, within a second.
+/// Whether somebody takes packets for this address: a connection is refused then, within a second.
 fn answers(host: &Namespace, address: &str) -> bool {
-    let mut ping = Command::new("ping");
-    host.output(ping.args(["-n", "-c", "1", "-W", "1", address])).unwrap().status.success()
+    let to = SocketAddr::new(address.parse().unwrap(), 9);
+    let error = host.run(|| TcpStream::connect_timeout(&to, Duration::from_secs(1)).unwrap_err());
+    error.kind() == ErrorKind::ConnectionRefused
 }
 
 fn mac(namespace: &Namespace) -> String {
