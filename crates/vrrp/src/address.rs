@@ -10,9 +10,9 @@ use ipnet::IpNet;
 ///
 /// Parsed from `192.0.2.100/24`; without a prefix length from `192.0.2.100`, as a host address (/32,
 /// /128), which is also what keeps a virtual address from becoming the source of our own
-/// connections or from changing the routes of its network. Of several addresses in one subnet of their own Linux
-/// removes the later ones together with the first, unless the interface's sysctl `promote_secondaries` is 1; host addresses
-/// are not concerned.
+/// connections or from changing the routes of its network. Where a virtual address
+/// is the first of its subnet on the interface, Linux would remove others' later ones together with it: `promote_secondaries`
+/// is set for the moment of its removal.
 ///
 /// ```
 /// use vrrp::VirtualAddress;

@@ -10,6 +10,8 @@ use vip_netlink::{Address, Change};
 use vrrp_fsm::{EffectId, Wanted};
 
 use crate::chunk::ChunkSize;
+use crate::links::Links;
+use crate::promotion::{self, Promotion};
 
 /// One virtual address and what we know of it.
 #[derive(Debug)]
@@ -77,7 +79,11 @@ impl Addresses {
             Wanted::All => !held.present,
             Wanted::None => held.ours,
         });
-        let pending = pending.map(|(index, _)| index).collect();
+        let mut pending: VecDeque<usize> = pending.map(|(index, _)| index).collect();
+        if wanted == Wanted::None {
+            // The last first: removing the first of a subnet is much work for the kernel while there are others.
+            pending.make_contiguous().reverse();
+        }
         if wanted == Wanted::None {
             for held in &mut self.held {
                 // Ours are on their way out; the others do not concern us as Backup.
@@ -101,11 +107,11 @@ impl Addresses {
     }
 
     /// Removes at once what is ours, before [`Addresses::rebind`] loses sight of it.
-    pub(crate) fn release_now(&mut self, kernel: &mut vip_netlink::Client) {
+    pub(crate) fn release_now(&mut self, kernel: &mut vip_netlink::Client, links: &Links) {
         let ours = self.held.iter().enumerate().filter(|(_, held)| held.ours);
         let ours: Vec<usize> = ours.map(|(index, _)| index).collect();
         // What the kernel refuses to remove stays on the interface that has lost its name: nobody will ask for it there.
-        self.remove(kernel, &ours, &mut Step::default());
+        self.remove(kernel, links, &ours, &mut Step::default());
     }
 
     /// Whether there is work to do.
@@ -129,7 +135,7 @@ impl Addresses {
     }
 
     /// Does a part of the work that takes about a millisecond.
-    pub(crate) fn step(&mut self, kernel: &mut vip_netlink::Client) -> Step {
+    pub(crate) fn step(&mut self, kernel: &mut vip_netlink::Client, links: &Links) -> Step {
         let Some(mut work) = self.work.take() else { return Step::default() };
         let chunk: Vec<usize> = {
             let size = self.chunk.get().min(work.pending.len());
@@ -140,7 +146,7 @@ impl Addresses {
             let before = Clock::now();
             match work.wanted {
                 Wanted::All => self.add(kernel, &chunk, &mut step),
-                Wanted::None => self.remove(kernel, &chunk, &mut step),
+                Wanted::None => self.remove(kernel, links, &chunk, &mut step),
             }
             self.chunk.handle_duration(elapsed(before));
         }
@@ -184,10 +190,19 @@ impl Addresses {
         }
     }
 
-    fn remove(&mut self, kernel: &mut vip_netlink::Client, chunk: &[usize], step: &mut Step) {
+    fn remove(
+        &mut self,
+        kernel: &mut vip_netlink::Client,
+        links: &Links,
+        chunk: &[usize],
+        step: &mut Step,
+    ) {
         let addresses = self.select(chunk);
         let mut gone = Vec::with_capacity(chunk.len());
-        for (index, result) in chunk.iter().zip(kernel.remove(&addresses)) {
+        let promotion = Promotion::begin(&addresses, links, self.journal.as_mut());
+        let results = kernel.remove(&addresses);
+        promotion.end(self.journal.as_mut());
+        for (index, result) in chunk.iter().zip(results) {
             match result {
                 Ok(_) => {
                     if let Some(held) = self.held.get_mut(*index) {
@@ -210,8 +225,13 @@ impl Addresses {
     pub(crate) fn take_over(
         &mut self,
         kernel: &mut vip_netlink::Client,
+        links: &Links,
         text: &str,
     ) -> Option<Address> {
+        if promotion::undo(text) {
+            self.forget(text);
+            return None;
+        }
         let Ok(address) = text.parse::<Address>() else {
             self.forget(text);
             return None;
@@ -224,7 +244,11 @@ impl Addresses {
                 return None;
             }
         }
-        match kernel.remove(core::slice::from_ref(&address)).pop() {
+        let promotion =
+            Promotion::begin(core::slice::from_ref(&address), links, self.journal.as_mut());
+        let result = kernel.remove(core::slice::from_ref(&address)).pop();
+        promotion.end(self.journal.as_mut());
+        match result {
             Some(Ok(change)) => {
                 self.forget(text);
                 (change == Change::Made).then_some(address)

@@ -296,7 +296,7 @@ impl Instance {
         self.carry_out(shared);
         self.stand(shared);
         if self.addresses.is_working() {
-            let step = self.addresses.step(&mut shared.kernel);
+            let step = self.addresses.step(&mut shared.kernel, &shared.links);
             for index in &step.added {
                 self.schedule.handle_present(*index);
             }

@@ -166,7 +166,7 @@ impl Router {
                 let Ok(held) = held(&instance.settings, &shared.links, &[]) else { return };
                 let present = !instance.addresses.present().is_empty();
                 // What was on an interface that was deleted has gone with it; one that was renamed still has it.
-                instance.addresses.release_now(&mut shared.kernel);
+                instance.addresses.release_now(&mut shared.kernel, &shared.links);
                 instance.addresses.rebind(held);
                 rebound = true;
                 if present {
@@ -233,7 +233,9 @@ impl Router {
     pub(crate) fn remove_leftovers(&mut self, leftovers: &[(usize, String)]) {
         for (index, text) in leftovers {
             let Some(instance) = self.instances.get_mut(*index) else { continue };
-            if let Some(address) = instance.addresses.take_over(&mut self.shared.kernel, text) {
+            if let Some(address) =
+                instance.addresses.take_over(&mut self.shared.kernel, &self.shared.links, text)
+            {
                 let address = self.shared.links.shown(&address);
                 self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
             }

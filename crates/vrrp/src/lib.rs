@@ -92,6 +92,7 @@ mod kernel;
 mod links;
 mod orphans;
 mod port;
+mod promotion;
 mod reports;
 mod router;
 mod running;

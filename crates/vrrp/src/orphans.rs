@@ -6,6 +6,7 @@ use journal::Journal;
 use vip_netlink::{Address, Change, Client, QueryError};
 
 use crate::builder::network_namespace;
+use crate::promotion;
 
 /// An address that was removed, and by which journal it was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,10 @@ pub(crate) fn sweep(directory: &Path, kernel: &mut Client) -> Vec<Orphan> {
         // Locked by a living process, this one for example; or not to be trusted.
         let Ok((mut journal, entries)) = Journal::open(entry.path()) else { continue };
         for text in entries {
+            if promotion::undo(&text) {
+                drop(journal.forget(&text));
+                continue;
+            }
             let Ok(address) = text.parse::<Address>() else {
                 drop(journal.forget(&text));
                 continue;

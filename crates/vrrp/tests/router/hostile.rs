@@ -276,3 +276,44 @@ fn a_name_that_goes_to_another_interface_takes_the_addresses_along() {
     assert!(!has(&pair.a, VIP));
     assert_eq!(std::fs::read_dir(pair.run.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn other_addresses_in_the_subnet_of_a_virtual_one_stay() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let promotes = || {
+        pair.a.run(|| std::fs::read_to_string("/proc/sys/net/ipv4/conf/eth0/promote_secondaries"))
+    };
+    pair.a.sysctl("net/ipv4/conf/eth0/promote_secondaries", "0").unwrap();
+    let first = "198.51.100.1/24";
+    let router = web(100).address(first.parse().unwrap());
+    let a = pair.start_a(router);
+    wait(&pair.a, first, true);
+    // Somebody else's, and secondary to the virtual one.
+    let theirs = "198.51.100.77/24";
+    pair.a.ip(&format!("addr add {theirs} dev eth0")).unwrap();
+    a.shutdown().unwrap();
+    assert!(!has(&pair.a, first));
+    assert!(has(&pair.a, theirs), "it does not go with the virtual address");
+    assert_eq!(promotes().unwrap().trim(), "0", "the sysctl is as it was");
+}
+
+#[test]
+fn a_sysctl_that_a_killed_process_had_set_is_put_back() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    pair.a.sysctl("net/ipv4/conf/eth0/promote_secondaries", "1").unwrap();
+    pair.a.run(|| {
+        use std::os::unix::fs::MetadataExt as _;
+        let namespace = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        let path = pair.run.path().join(format!("{namespace}-eth0-4-{VRID}.journal"));
+        let (mut journal, _) = journal::Journal::open(path).unwrap();
+        journal.record("sysctl net/ipv4/conf/eth0/promote_secondaries 0 -> 1").unwrap();
+    });
+    let a = pair.start_a(web(100));
+    let value =
+        pair.a.run(|| std::fs::read_to_string("/proc/sys/net/ipv4/conf/eth0/promote_secondaries"));
+    assert_eq!(value.unwrap().trim(), "0");
+    a.shutdown().unwrap();
+    assert_eq!(std::fs::read_dir(pair.run.path()).unwrap().count(), 0);
+}
