@@ -141,7 +141,7 @@ impl Scope for VrrpInstance {
         named("strict_mode", "nothing is refused for it"),
         named("skip_check_adv_addr", "a different address list is counted and never refused"),
         named("v3_checksum_as_v2", "checksums cover the pseudo header"),
-        named("promote_secondaries", "the interface's setting stays"),
+        named("promote_secondaries", "it is set for the moment of a removal, always"),
         named("virtual_routes", "the routes are not set"),
         named("virtual_rules", "the rules are not set"),
         notify::any(),
