@@ -242,7 +242,6 @@ fn what_cannot_run_is_an_error() {
         ),
         ("vrrp_instance a {\ninterface\n}", Code::MissingValue),
         (&instance("unicast_peer {\nfe80::1\n}"), Code::Conflict),
-        (&instance("authentication {\nauth_type AH\nauth_pass x\n}"), Code::NotActedOn),
         (&(instance("") + &instance("").replace("web", "other")), Code::Duplicate),
     ] {
         let parsed = parsed(text);

@@ -8,8 +8,8 @@ use keepalived_conf::{
     AuthenticationKind, Config, Garp, VirtualAddress as Written, VrrpInstance, VrrpVersion,
 };
 use vrrp::{
-    AddressListPolicy, AddressesLostPolicy, Announcements, HopLimitPolicy, SendFailurePolicy,
-    Version, VirtualAddress, VirtualRouter, Vrid,
+    AddressListPolicy, AddressesLostPolicy, Announcements, Authentication, HeaderKey,
+    HopLimitPolicy, Password, SendFailurePolicy, Version, VirtualAddress, VirtualRouter, Vrid,
 };
 
 /// Why a `vrrp_instance` cannot become a virtual router.
@@ -20,10 +20,6 @@ pub(crate) enum InstanceError {
     NoVrid { name: String },
     #[error("vrrp_instance {name}: interface is missing; add its name")]
     NoInterface { name: String },
-    #[error(
-        "vrrp_instance {name}: the 8th byte of auth_pass falls into the middle of a character; shorten it, or use ASCII characters"
-    )]
-    Password { name: String },
 }
 
 /// All virtual routers of a configuration. Instances without an address are left out: nobody would accept their
@@ -80,21 +76,18 @@ fn virtual_router(
     if let Some(source) = instance.unicast_src_ip.or(instance.mcast_src_ip) {
         router = router.source(source.value);
     }
-    match password(instance, version) {
-        Some(Ok(password)) => Ok(router.password(password)),
-        Some(Err(_)) => Err(InstanceError::Password { name: name() }),
-        None => Ok(router),
-    }
+    Ok(router.authentication(authentication(instance, version).unwrap_or_default()))
 }
 
-/// The password that goes on the wire: version 2 with `auth_type PASS` only.
-fn password(
-    instance: &VrrpInstance,
-    version: Version,
-) -> Option<Result<&str, core::str::Utf8Error>> {
-    let authentication = &instance.authentication.as_ref()?.value;
-    let simple = authentication.kind.is_some_and(|kind| kind.value == AuthenticationKind::Pass);
-    authentication.password().filter(|_| simple && version == Version::V2).map(core::str::from_utf8)
+/// How advertisements of version 2 are authenticated, the only version that has it.
+fn authentication(instance: &VrrpInstance, version: Version) -> Option<Authentication> {
+    let written = &instance.authentication.as_ref()?.value;
+    let password = Password::truncated(written.password().filter(|_| version == Version::V2)?);
+    match written.kind?.value {
+        AuthenticationKind::Pass => Some(Authentication::SimplePassword(password)),
+        AuthenticationKind::Ah => Some(Authentication::Header(HeaderKey::new(password))),
+        _ => None,
+    }
 }
 
 /// The addresses of both blocks, each once; what an advertisement has no room for is installed but not listed.

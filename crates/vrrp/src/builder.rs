@@ -19,7 +19,7 @@ use crate::event::EventSink;
 use crate::handle::Handle;
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
-use crate::port::Port;
+use crate::port::{Port, Wants};
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
 use crate::socket::Device;
@@ -207,9 +207,11 @@ impl RouterBuilder {
             let Some(link) = links.by_name(&name) else { continue };
             let vrids: Vec<Vrid> = here().map(|virtual_router| virtual_router.vrid).collect();
             let multicast = here().any(|virtual_router| virtual_router.peers.is_empty());
+            let authentication_header = here().any(VirtualRouter::has_authentication_header);
+            let wants = Wants { vrids, multicast, authentication_header };
             let device = Device { name: name.clone(), index: link.index };
             let token = router::port_token(ports.len());
-            let port = Port::open(reactor, token, device, family, members, vrids, multicast);
+            let port = Port::open(reactor, token, device, family, members, wants);
             ports.push(port.map_err(|source| socket_error(name, source))?);
         }
         Ok(ports)

@@ -116,7 +116,8 @@ pub use status::{Status, VirtualRouterStatus};
 pub use virtual_router::VirtualRouter;
 
 pub use vrrp_fsm::vrrp_proto::{
-    AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid,
+    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TtlCoverage,
+    Version, Vrid,
 };
 pub use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, ConfigError, Counter, Discard, Fault,

@@ -12,33 +12,48 @@ use crate::socket::{Device, ReceiveSocket, SendSocket};
 pub(crate) struct Port {
     pub(crate) device: Device,
     pub(crate) family: AddressFamily,
-    pub(crate) receiver: ReceiveSocket,
+    /// One, and a second where authentication headers are used.
+    pub(crate) receivers: Vec<ReceiveSocket>,
     pub(crate) sender: SendSocket,
-    registration: Registration,
+    registrations: Vec<Registration>,
     /// The virtual routers that live here.
     pub(crate) members: Vec<usize>,
-    vrids: Vec<Vrid>,
-    multicast: bool,
+    wants: Wants,
+}
+
+/// What the virtual routers of a port want to hear.
+#[derive(Clone, Debug)]
+pub(crate) struct Wants {
+    pub(crate) vrids: Vec<Vrid>,
+    /// Whether one of them wants the group.
+    pub(crate) multicast: bool,
+    /// Whether one of them wants authentication headers.
+    pub(crate) authentication_header: bool,
 }
 
 impl Port {
-    /// Opens both sockets and joins the group if a member wants it.
+    /// Opens the sockets and joins the group if a member wants it.
     pub(crate) fn open(
         reactor: &mut Reactor,
         token: Token,
         device: Device,
         family: AddressFamily,
         members: Vec<usize>,
-        vrids: Vec<Vrid>,
-        multicast: bool,
+        wants: Wants,
     ) -> io::Result<Self> {
-        let mut receiver = ReceiveSocket::open(&device, family, &vrids)?;
-        if multicast {
-            receiver.join(family.multicast_group())?;
+        let mut receivers = vec![ReceiveSocket::open(&device, family, &wants.vrids)?];
+        if wants.authentication_header && family == AddressFamily::Ipv4 {
+            receivers.push(ReceiveSocket::open_authenticated(&device, &wants.vrids)?);
+        }
+        if wants.multicast {
+            for receiver in &mut receivers {
+                receiver.join(family.multicast_group())?;
+            }
         }
         let sender = SendSocket::open(&device, family)?;
-        let registration = reactor.register(&receiver, Interest::Readable, token)?;
-        Ok(Self { device, family, receiver, sender, registration, members, vrids, multicast })
+        let register = |receiver| reactor.register(receiver, Interest::Readable, token);
+        let registrations = receivers.iter().map(register).collect::<io::Result<_>>()?;
+        Ok(Self { device, family, receivers, sender, registrations, members, wants })
     }
 
     /// Opens new sockets in the place of the old: the interface was deleted and is back under another index.
@@ -49,11 +64,13 @@ impl Port {
         index: u32,
     ) -> io::Result<()> {
         let device = Device { name: self.device.name.clone(), index };
-        let (members, vrids) = (self.members.clone(), self.vrids.clone());
-        let new = Self::open(reactor, token, device, self.family, members, vrids, self.multicast)?;
+        let (members, wants) = (self.members.clone(), self.wants.clone());
+        let new = Self::open(reactor, token, device, self.family, members, wants)?;
         let old = core::mem::replace(self, new);
         // The kernel forgets a descriptor when it is closed, which happens here.
-        reactor.forget(old.registration);
+        for registration in old.registrations {
+            reactor.forget(registration);
+        }
         Ok(())
     }
 }

@@ -315,18 +315,30 @@ impl Router {
         }
     }
 
-    /// Reads a socket's queue; whether it was cut short at the limit.
+    /// Reads the queues of a port; whether one was cut short at the limit.
     fn receive(&mut self, port: usize) -> bool {
+        let receivers = self.shared.ports.get(port).map_or(0, |port| port.receivers.len());
+        let mut saturated = false;
+        for receiver in 0..receivers {
+            saturated |= self.read(port, receiver);
+        }
+        saturated
+    }
+
+    /// Reads a socket's queue; whether it was cut short at the limit.
+    fn read(&mut self, port: usize, receiver: usize) -> bool {
         let (mut total, mut since_kept_up, mut lost) = (0, 0, false);
         let saturated = loop {
-            let Some(socket) = self.shared.ports.get(port).map(|port| &port.receiver) else {
+            let Some(socket) =
+                self.shared.ports.get(port).and_then(|port| port.receivers.get(receiver))
+            else {
                 break false;
             };
             // An error here is the interface's going down, told once; the monitor tells the same.
             let Ok(count @ 1..) = socket.receive(&mut self.batch) else { break false };
             for received in self.batch.received(count) {
                 lost |= deliver(
-                    port,
+                    (port, receiver),
                     &received,
                     &mut self.demux,
                     &mut self.instances,
@@ -344,11 +356,12 @@ impl Router {
                 break true;
             }
         };
-        if let Some(port) = self.shared.ports.get_mut(port)
+        let ports = &mut self.shared.ports;
+        if let Some(socket) = ports.get_mut(port).and_then(|port| port.receivers.get_mut(receiver))
             && total >= FAIRNESS
         {
             // The kernel keeps the oldest datagrams, so the counter beside them does not tell of a loss after them.
-            lost |= port.receiver.has_overflowed();
+            lost |= socket.has_overflowed();
         }
         // What is still unread after so much may hold the Master's advertisement, as what was lost may.
         if lost || saturated {
@@ -444,7 +457,7 @@ fn schedule(
 
 /// Hands one datagram to its virtual router; whether datagrams before it were lost.
 fn deliver(
-    port: usize,
+    (port, socket): (usize, usize),
     received: &Received<'_>,
     demux: &mut Demux,
     instances: &mut [Instance],
@@ -452,11 +465,12 @@ fn deliver(
     timers: &mut Timers<usize, Instant>,
 ) -> bool {
     let now = shared.now();
-    let Some(socket) = shared.ports.get_mut(port) else { return false };
+    let Some(port) = shared.ports.get_mut(port) else { return false };
+    let Some(socket) = port.receivers.get_mut(socket) else { return false };
     let control = Control::parse(received.control);
-    let lost = control.overflow.is_some_and(|counter| socket.receiver.note_overflow(counter));
-    let interface = socket.device.index;
-    let found = match (socket.family, received.source, control.destination) {
+    let lost = control.overflow.is_some_and(|counter| socket.note_overflow(counter));
+    let interface = port.device.index;
+    let found = match (port.family, received.source, control.destination) {
         (AddressFamily::Ipv4, _, _) => demux.ipv4(interface, received.bytes),
         (AddressFamily::Ipv6, Some(source), Some(destination)) => {
             demux.ipv6(interface, source, destination, control.hop_limit, received.bytes)

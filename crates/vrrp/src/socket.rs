@@ -1,5 +1,6 @@
 //! Raw VRRP sockets: one receiver per interface and address family, one sender likewise, each
-//! shared by all virtual routers there.
+//! shared by all virtual routers there. Where one of them uses authentication headers, a second
+//! receiver takes those packets.
 //!
 //! A receiver is bound to its device and carries a kernel filter with the VRIDs of this process, so
 //! that advertisements of foreign virtual routers cost a few instructions and no wake-up (nor are
@@ -59,9 +60,19 @@ impl ReceiveSocket {
     /// Opens a receiver for the VRIDs given, in no multicast group yet.
     pub(crate) fn open(device: &Device, family: AddressFamily, vrids: &[Vrid]) -> io::Result<Self> {
         let socket = match family {
-            AddressFamily::Ipv4 => ipv4::receiver(device, &filter::ipv4(vrids))?,
+            AddressFamily::Ipv4 => ipv4::receiver(device, PROTOCOL, &filter::ipv4(vrids))?,
             AddressFamily::Ipv6 => ipv6::receiver(device, &filter::ipv6(vrids))?,
         };
+        Self::prepare(socket, device)
+    }
+
+    /// Opens a receiver for advertisements behind an authentication header, which are of another IP protocol.
+    pub(crate) fn open_authenticated(device: &Device, vrids: &[Vrid]) -> io::Result<Self> {
+        let filter = filter::ipv4_authenticated(vrids);
+        Self::prepare(ipv4::receiver(device, libc::IPPROTO_AH, &filter)?, device)
+    }
+
+    fn prepare(socket: Socket, device: &Device) -> io::Result<Self> {
         if sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_err() {
             // Without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max.
             sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;

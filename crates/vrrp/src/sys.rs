@@ -23,7 +23,7 @@ const MEMINFO_VALUES: usize = 9;
 pub(crate) const BATCH: usize = 16;
 
 /// Octets a datagram may have: an IPv6 advertisement of 255 addresses needs 4,088, an IPv4 one
-/// with its header and an authentication trailer 1,092. Of a longer one the machine sees that it is cut.
+/// with options and an authentication header 1,120. Of a longer one the machine sees that it is cut.
 const DATAGRAM: usize = 4352;
 
 /// Octets of control data: hop limit, packet information and the overflow counter fit twice.

@@ -147,6 +147,23 @@ impl VirtualRouter {
         self
     }
 
+    /// Version 2 only: how advertisements are authenticated; none by default. Takes the place of
+    /// [`password`](Self::password).
+    ///
+    /// ```
+    /// # use vrrp::{Authentication, HeaderKey, Password, Version, VirtualRouter, Vrid};
+    /// let key = HeaderKey::new(Password::new(b"s3cret")?);
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .version(Version::V2)
+    ///     .authentication(Authentication::Header(key));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.password = None;
+        self.configure(|config| config.authentication(authentication))
+    }
+
     /// Whether it stands for election from the start, as a daemon's virtual routers do. False by default: it waits for
     /// [`Election::campaign`](crate::Election::campaign).
     #[must_use]
@@ -255,6 +272,11 @@ impl VirtualRouter {
         self.family
             .or_else(|| self.advertised().next().map(|address| AddressFamily::of(&address)))
             .ok_or_else(|| BuildError::NoAddresses { virtual_router: self.name.to_string() })
+    }
+
+    /// Whether advertisements come behind an authentication header.
+    pub(crate) fn has_authentication_header(&self) -> bool {
+        self.password.is_none() && self.template.0.authentication.header_key().is_some()
     }
 
     /// The machine's configuration.

@@ -50,7 +50,8 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// The first eight bytes of `auth_pass`: all that fits into an advertisement.
+    /// The first eight bytes of `auth_pass`: all that fits into an advertisement, and all that
+    /// keepalived takes for the key of an authentication header.
     #[must_use]
     pub fn password(&self) -> Option<&[u8]> {
         let bytes = self.auth_pass.as_ref()?.value.as_bytes();

@@ -228,19 +228,13 @@ impl Scope for AuthenticationBlock {
         value("auth_type", 1, |cx, block, st| {
             let choices = &[("PASS", AuthenticationKind::Pass), ("AH", AuthenticationKind::Ah)];
             block.0.kind = cx.choice(st, choices, false, "no authentication is used");
-            if block.0.kind.is_some_and(|kind| kind.value == AuthenticationKind::Ah) {
-                let message = "`auth_type AH` is understood but not acted on by this version: an instance with it does not start";
-                cx.report(Diagnostic::error(Code::NotActedOn, st.span(), message).help(
-                    "use `auth_type PASS` on all nodes, or keep keepalived for this instance",
-                ));
-            }
         }),
         value("auth_pass", 1, |cx, block, st| {
             let Some(word) = st.arguments.first() else { return };
             if word.text.len() > 8 {
                 cx.report(
                     Diagnostic::warning(Code::Truncated, word.span, format!("auth_pass is {} bytes long; only the first 8 are used", word.text.len()))
-                        .help("shorten it to 8 bytes on all nodes; it travels unencrypted and protects against mistakes only"),
+                        .help("shorten it to 8 bytes on all nodes; with auth_type PASS it travels unencrypted and protects against mistakes only"),
                 );
             }
             block.0.auth_pass = Some(spanned(word));

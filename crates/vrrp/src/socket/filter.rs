@@ -16,17 +16,29 @@ const NOTHING: u32 = 0;
 /// Offset of the protocol octet in an IPv4 header (RFC 791 §3.1).
 const IPV4_PROTOCOL: u32 = 9;
 const VRRP: u32 = 112;
+const AUTHENTICATION_HEADER: u32 = 51;
+/// Octets of an authentication header with HMAC-MD5-96 (RFC 2402 §2).
+const AUTHENTICATION_HEADER_LENGTH: u32 = 24;
 /// Offset of the VRID in a VRRP message (RFC 9568 §5.2).
 const VRID: u32 = 1;
 
 /// For an IPv4 raw socket, which sees the IP header.
 pub(crate) fn ipv4(vrids: &[Vrid]) -> Vec<SockFilter> {
+    ipv4_protocol(VRRP, VRID, vrids)
+}
+
+/// For an IPv4 raw socket that receives messages behind an authentication header. Nothing is verified here.
+pub(crate) fn ipv4_authenticated(vrids: &[Vrid]) -> Vec<SockFilter> {
+    ipv4_protocol(AUTHENTICATION_HEADER, AUTHENTICATION_HEADER_LENGTH + VRID, vrids)
+}
+
+fn ipv4_protocol(protocol: u32, vrid: u32, vrids: &[Vrid]) -> Vec<SockFilter> {
     let mut program = vec![
         SockFilter::new(LD_BYTE_ABSOLUTE, 0, 0, IPV4_PROTOCOL),
-        SockFilter::new(JUMP_IF_EQUAL, 1, 0, VRRP),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, protocol),
         SockFilter::new(RETURN, 0, 0, NOTHING),
         SockFilter::new(LDX_IPV4_HEADER_LENGTH, 0, 0, 0),
-        SockFilter::new(LD_BYTE_INDIRECT, 0, 0, VRID),
+        SockFilter::new(LD_BYTE_INDIRECT, 0, 0, vrid),
     ];
     program.extend(one_of(vrids));
     program
@@ -71,6 +83,7 @@ mod tests {
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
         socket.attach_filter(&ipv4(&all)).expect("the kernel verifies the jumps");
+        socket.attach_filter(&ipv4_authenticated(&all)).expect("the same for this one");
         socket.attach_filter(&ipv6(&[])).expect("an empty list is a program too");
     }
 }

@@ -6,11 +6,15 @@ use std::io;
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
-use super::{Device, PROTOCOL};
+use super::Device;
 
-pub(super) fn receiver(device: &Device, filter: &[SockFilter]) -> io::Result<Socket> {
+pub(super) fn receiver(
+    device: &Device,
+    protocol: i32,
+    filter: &[SockFilter],
+) -> io::Result<Socket> {
     let kind = Type::RAW.nonblocking().cloexec();
-    let socket = Socket::new_raw(Domain::IPV4, kind, Some(Protocol::from(PROTOCOL)))?;
+    let socket = Socket::new_raw(Domain::IPV4, kind, Some(Protocol::from(protocol)))?;
     socket.attach_filter(filter)?;
     socket.bind_device(Some(device.name.as_bytes()))?;
     // Else we would also get the groups that other processes joined on other interfaces.

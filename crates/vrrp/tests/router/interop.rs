@@ -5,7 +5,9 @@ use std::fs;
 
 use lab::peers::Daemon;
 use lab::{Bridge, Capture, Filter, Namespace, Node, Process};
-use vrrp::{RunningRouter, Version, VirtualRouter, Vrid};
+use vrrp::{
+    Authentication, Counter, HeaderKey, Password, RunningRouter, Version, VirtualRouter, Vrid,
+};
 
 use crate::support::{PATIENCE, VIP, VRID, Wire, assert_after, has, next, wait};
 
@@ -166,6 +168,55 @@ fn version_2_with_a_password_both_ways() {
     let status = router.status().unwrap();
     let statistics = status.virtual_router("web").unwrap().statistics;
     assert!(statistics.advertisements_received >= 1, "{statistics:?}\n{}", keepalived.log());
+    router.shutdown().unwrap();
+}
+
+/// keepalived's counter of authentication headers goes on from the greatest it has heard, and so does
+/// ours: else neither would hear the other after a change of Master.
+#[test]
+fn version_2_with_authentication_headers_both_ways() {
+    lab::need!(netns, keepalived);
+    let mixed = Mixed::new();
+    let lines = " version 2\n priority 100\n advert_int 1\n authentication {\n  auth_type AH\n  auth_pass secret\n }\n \
+                 virtual_ipaddress {\n  192.0.2.100/24 dev eth0\n }";
+    let web = |priority, key: &str| {
+        let key = HeaderKey::new(Password::new(key.as_bytes()).unwrap());
+        ours(priority)
+            .version(Version::V2)
+            .advertisement_interval(Duration::from_secs(1))
+            .authentication(Authentication::Header(key))
+            .address(VIP.parse().unwrap())
+    };
+    let statistics =
+        |router: &RunningRouter| router.status().unwrap().virtual_router("web").unwrap().statistics;
+    let mut keepalived = mixed.start_theirs(lines);
+    wait(&mixed.theirs, VIP, true);
+    let router = mixed.start_ours(web(250, "secret"));
+    wait(&mixed.ours, VIP, true);
+    wait(&mixed.theirs, VIP, false);
+    router.shutdown().unwrap();
+    wait(&mixed.theirs, VIP, true);
+    let router = mixed.start_ours(web(50, "secret"));
+    let heard =
+        || (statistics(&router).advertisements_received >= 3).then_some(statistics(&router));
+    let heard = lab::eventually(PATIENCE, heard).expect("three advertisements");
+    let discarded: u64 = heard.discards().map(|(_, number)| number).sum();
+    assert_eq!(discarded, 0, "{heard:?}\n{}", keepalived.log());
+    assert!(!has(&mixed.ours, VIP));
+    keepalived.signal_stop().unwrap();
+    wait(&mixed.ours, VIP, true);
+    assert_eq!(statistics(&router).priority_zero_received, 1);
+    keepalived.wait(PATIENCE).unwrap();
+    // Restarted, it hears us before it takes over.
+    let keepalived = mixed.start_theirs(lines);
+    wait(&mixed.theirs, VIP, true);
+    wait(&mixed.ours, VIP, false);
+    router.shutdown().unwrap();
+    // The control: with another key nobody hears the other.
+    let router = mixed.start_ours(web(50, "another"));
+    wait(&mixed.ours, VIP, true);
+    assert!(has(&mixed.theirs, VIP), "{}", keepalived.log());
+    assert!(statistics(&router).discarded(Counter::AuthenticationFailure) > 0);
     router.shutdown().unwrap();
 }
 
