@@ -50,6 +50,10 @@ pub struct Config {
     /// to take part: until then it is in Initialize and hears nothing. The owner waits as well.
     /// Default: 0, at most 65,535 s. A fault that clears later is not followed by another delay.
     pub start_delay: Duration,
+    /// Whether the router is a member of a [`SyncGroup`](crate::SyncGroup): it then has
+    /// [`Fault::SyncGroup`](crate::Fault::SyncGroup) until the group lets it take part, and stays
+    /// Backup until the group lets it be Master, also as the owner. Default: false.
+    pub sync_group: bool,
     /// `Accept_Mode`: whether a Master that is not the owner accepts packets for the addresses.
     /// Default: false (RFC 9568 §6.1). The machine only keeps it for the caller, who installs the
     /// addresses.
@@ -102,6 +106,7 @@ impl Config {
             preempt_mode: true,
             preempt_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
+            sync_group: false,
             accept_mode: false,
             virtual_addresses: Vec::new(),
             link_local_first: true,
@@ -143,6 +148,7 @@ setters! {
     preempt_mode: bool,
     preempt_delay: Duration,
     start_delay: Duration,
+    sync_group: bool,
     accept_mode: bool,
     virtual_addresses: Vec<IpAddr>,
     link_local_first: bool,

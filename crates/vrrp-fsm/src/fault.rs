@@ -25,11 +25,14 @@ pub enum Fault {
     Tracker,
     /// A watched object has no first result yet. Set and cleared by [`Tracking`](crate::Tracking).
     TrackerUnknown,
+    /// Another member of the sync group cannot take part. Set and cleared by
+    /// [`SyncGroup`](crate::SyncGroup).
+    SyncGroup,
 }
 
 impl Fault {
     /// All faults, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LinkDown,
         Self::NoSourceAddress,
         Self::NotReady,
@@ -37,6 +40,7 @@ impl Fault {
         Self::AddressesFailed,
         Self::Tracker,
         Self::TrackerUnknown,
+        Self::SyncGroup,
     ];
 
     const fn bit(self) -> u16 {
@@ -48,6 +52,7 @@ impl Fault {
             Self::AddressesFailed => 1 << 4,
             Self::Tracker => 1 << 5,
             Self::TrackerUnknown => 1 << 6,
+            Self::SyncGroup => 1 << 7,
         }
     }
 }
@@ -62,6 +67,7 @@ impl fmt::Display for Fault {
             Self::AddressesFailed => "the virtual addresses cannot be installed",
             Self::Tracker => "a tracked object is down",
             Self::TrackerUnknown => "a tracked object has no first result yet",
+            Self::SyncGroup => "another member of the sync group cannot take part",
         })
     }
 }

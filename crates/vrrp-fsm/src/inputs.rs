@@ -176,6 +176,8 @@ impl VirtualRouter {
         }
         let now = self.advance(now);
         let before = self.down_interval_of_phase();
+        let joins = config.sync_group && !self.config.sync_group;
+        let leaves = !config.sync_group && self.config.sync_group;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
         self.paths.resize(config.paths.len(), Path::NEW);
         self.sequences.make_room(&config.authentication);
@@ -183,8 +185,17 @@ impl VirtualRouter {
         self.interval = interval;
         self.config = config;
         match &mut self.phase {
-            Phase::Initialize => self.try_start(now),
+            Phase::Initialize => {
+                // Who takes part already goes on until the group says otherwise.
+                if joins {
+                    self.faults.insert(Fault::SyncGroup);
+                } else if leaves {
+                    self.faults.remove(Fault::SyncGroup);
+                }
+                self.try_start(now);
+            }
             Phase::Backup(backup) => {
+                backup.asking &= !leaves;
                 if backup.master.is_none() || self.config.version == Version::V2 {
                     backup.master_adver_interval = self.config.advertisement_interval;
                 }
@@ -227,10 +238,7 @@ impl VirtualRouter {
             AddressesLostPolicy::StepDown => {
                 self.step_down(now, Farewell::PriorityZero);
                 self.become_backup(now, Reason::AddressesLost, None);
-                let skew = self.skew_time(self.config.advertisement_interval);
-                if let Phase::Backup(backup) = &mut self.phase {
-                    backup.down_at = now + skew;
-                }
+                self.wait_one_skew(now);
             }
         }
     }

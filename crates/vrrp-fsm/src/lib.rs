@@ -26,6 +26,7 @@
 //! - [`Datagram`] is what came from a raw socket, unchecked: the whole receive ladder is in here.
 //!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
 //! - [`Output`] is what has to be done, in order; results come back as inputs.
+//! - [`SyncGroup`] makes several virtual routers change state together.
 //! - [`Demux`] finds the virtual router a datagram is for.
 //! - [`Tracking`] makes an effective priority and faults of the state of watched objects.
 //! - [`Instant`] is a moment of the caller's monotonic clock. Everything between moments is a
@@ -92,8 +93,7 @@
 //! # What it does not do
 //!
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`
-//! does so in simulated time. There are no sync groups, and nobody watches what [`Tracking`] is
-//! told of.
+//! does so in simulated time. Nobody here watches what [`Tracking`] is told of.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -113,6 +113,7 @@ mod effects;
 mod encode;
 mod fault;
 mod inputs;
+mod membership;
 mod output;
 mod path;
 mod policy;
@@ -122,6 +123,7 @@ mod recovery;
 mod sequences;
 mod state;
 mod statistics;
+mod sync_group;
 mod time;
 mod timers;
 mod tracking;
@@ -135,6 +137,7 @@ pub use demux::{Demux, Key, Route};
 pub use discard::{Counter, Discard};
 pub use encode::{EncodeError, MAX_DATAGRAM_LEN};
 pub use fault::{Fault, Faults};
+pub use membership::{GroupCommand, Standing};
 pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
 pub use path::{PathConfig, PathId, PathMode};
 pub use policy::{
@@ -144,6 +147,7 @@ pub use policy::{
 pub use reason::Reason;
 pub use state::{Heard, State};
 pub use statistics::Statistics;
+pub use sync_group::{EmptySyncGroup, MemberId, SyncGroup, SyncGroupOutput};
 pub use time::Instant;
 pub use tracking::{
     Condition, Influence, Tracker, TrackerId, Tracking, TrackingOutput, WeightError,

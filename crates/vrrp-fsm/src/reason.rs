@@ -44,6 +44,8 @@ pub enum Reason {
     },
     /// Someone else deleted the virtual addresses.
     AddressesLost,
+    /// Another member of the sync group is no longer Master.
+    SyncGroup,
 }
 
 impl fmt::Display for Reason {
@@ -61,6 +63,7 @@ impl fmt::Display for Reason {
             }
             Self::Shutdown => f.write_str("shut down"),
             Self::Fault(fault) => fault.fmt(f),
+            Self::SyncGroup => f.write_str("another member of the sync group is not master"),
             Self::LateWake { late } => write!(f, "woke up {late:.1?} too late"),
             Self::AddressesLost => {
                 f.write_str("the virtual addresses were deleted by someone else")

@@ -68,7 +68,8 @@ impl Recovery {
             | Fault::NoSourceAddress
             | Fault::NotReady
             | Fault::Tracker
-            | Fault::TrackerUnknown => return,
+            | Fault::TrackerUnknown
+            | Fault::SyncGroup => return,
         }
         self.settle();
     }

@@ -147,6 +147,9 @@ impl VirtualRouter {
         let [high, low, ..] = recovery.draw().to_be_bytes();
         let mut faults = Faults::NONE;
         faults.insert(Fault::NoSourceAddress);
+        if config.sync_group {
+            faults.insert(Fault::SyncGroup);
+        }
         Ok(Self {
             interval,
             priority: config.priority,

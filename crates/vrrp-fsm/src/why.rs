@@ -70,6 +70,11 @@ pub enum Why {
         /// Time until the delay is over.
         remaining: Duration,
     },
+    /// Backup: it would be Master, but other members of the sync group are not ready to be.
+    AwaitingGroup {
+        /// Why it would be Master.
+        reason: Reason,
+    },
     /// Backup: the Master has left with priority 0 (RFC 9568 §6.4.2).
     MasterLeft {
         /// The former Master's source address.
@@ -123,6 +128,9 @@ impl VirtualRouter {
 
     fn why_backup(&self, now: Instant, backup: &Backup) -> Why {
         let remaining = backup.down_at.saturating_duration_since(now);
+        if backup.asking {
+            return Why::AwaitingGroup { reason: backup.promotion_reason() };
+        }
         match (backup.released, backup.replaceable(), backup.master) {
             (Some(master), _, _) => Why::MasterLeft { master, remaining },
             (None, Some(Heard { source, priority, .. }), _) => {
@@ -199,6 +207,9 @@ impl fmt::Display for Why {
                     f,
                     "replaces {master}, which has only priority {priority}, in {remaining:.1?}"
                 )
+            }
+            Self::AwaitingGroup { reason } => {
+                write!(f, "{reason}; waits for the other members of the sync group")
             }
             Self::MasterLeft { master, remaining } => {
                 write!(f, "{master} has left, replaces it in {remaining:.1?}")

@@ -1,5 +1,5 @@
 //! Nothing is allocated once a virtual router and its demultiplexer are made.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 #![expect(unsafe_code, reason = "a global allocator is unsafe to implement")]
 
 #[expect(dead_code, reason = "the suite uses the rest")]
@@ -16,7 +16,8 @@ use std::alloc::System;
 use host::*;
 use vrrp_fsm::{
     Condition, Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN,
-    Output, PathId, Route, SendFailed, State, Tracker, TrackerId, Tracking, VirtualRouter,
+    MemberId, Output, PathId, Route, SendFailed, State, SyncGroup, SyncGroupOutput, Tracker,
+    TrackerId, Tracking, VirtualRouter,
     vrrp_proto::{AddressFamily, Authentication, HeaderKey, Password, Priority, Version},
 };
 
@@ -77,6 +78,59 @@ fn drain(router: &mut VirtualRouter, now: Instant, buffer: &mut [u8]) -> Option<
         }
     }
     wish
+}
+
+/// Tells a group how a member stands, carries out what the group wants, and does the same again.
+fn settle(group: &mut SyncGroup, members: &mut [VirtualRouter], now: Instant, buffer: &mut [u8]) {
+    for (index, router) in members.iter_mut().enumerate() {
+        if let Some(id) = drain(router, now, buffer) {
+            router.handle_effect(now, id, Ok(()));
+            drain(router, now, buffer);
+        }
+        group.handle_member(MemberId::new(index), router.standing());
+    }
+    while let Some(output) = group.poll_output() {
+        let SyncGroupOutput::Command { member, command } = output else { continue };
+        members[member.get()].handle_group(now, command);
+        settle(group, members, now, buffer);
+    }
+}
+
+#[test]
+fn a_group_allocates_nothing_either() {
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+    let router = || Host::new(config(100).sync_group(true), "192.0.2.5").router;
+    let mut members = [router(), router()];
+    let mut group = SyncGroup::new(2).unwrap();
+    let better = advertisement(config(100), "192.0.2.9", 150);
+
+    let before = allocations();
+    let mut now = at(0);
+    for round in 0..6_usize {
+        for member in 0..2 {
+            members[member].handle_startup(now);
+            members[member].handle_fault_cleared(now, Fault::LinkDown);
+            settle(&mut group, &mut members, now, &mut buffer);
+        }
+        for _ in 0..6 {
+            let next = members.iter_mut().min_by_key(|router| router.poll_timeout()).unwrap();
+            now = next.poll_timeout().unwrap();
+            next.handle_timeout(now);
+            settle(&mut group, &mut members, now, &mut buffer);
+        }
+        assert_eq!(members[0].state(), State::Master);
+        assert_eq!(group.reported_state(), State::Master);
+        black_box(group.asking().chain(group.unable()).count());
+        let leaver = &mut members[round % 2];
+        if round < 3 {
+            leaver.handle_fault(now, Fault::LinkDown);
+        } else {
+            leaver.handle_datagram(now, better.datagram()).unwrap();
+        }
+        settle(&mut group, &mut members, now, &mut buffer);
+        assert_ne!(members[(round + 1) % 2].state(), State::Master);
+    }
+    assert_eq!(allocations() - before, 0);
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub(crate) struct Backup {
     pub(crate) released: Option<IpAddr>,
     /// The first advertisement of a Master of a lower priority, while no other one was heard.
     pub(crate) inferior_since: Option<Instant>,
+    /// Whether it would be Master, but waits for its sync group.
+    pub(crate) asking: bool,
+    /// Whether we were Master until another router was, or may have been.
+    pub(crate) yielded: bool,
     /// Times the timer was armed again since the last accepted advertisement.
     rearms: u8,
 }
@@ -43,6 +47,8 @@ impl VirtualRouter {
             inferior: None,
             released: None,
             inferior_since: None,
+            asking: false,
+            yielded: matches!(reason, Reason::BetterAdvertisement { .. } | Reason::LateWake { .. }),
             rearms: 0,
         });
         self.report(State::Backup, reason);
@@ -81,6 +87,8 @@ impl VirtualRouter {
                 inferior: None,
                 released: None,
                 inferior_since: backup.inferior_since,
+                asking: false,
+                yielded: backup.yielded,
                 rearms: 0,
             };
         }
@@ -89,12 +97,21 @@ impl VirtualRouter {
 
     /// The `Master_Down_Timer` may have expired.
     pub(crate) fn backup_timeout(&mut self, now: Instant, backup: Backup) {
-        let Some(late) = now.checked_duration_since(backup.down_at) else { return };
-        // Whoever wakes up so late may have slept through advertisements, too.
-        let late_wake = self.config.late_wake_rule && late > backup.master_adver_interval;
-        if !late_wake || !self.rearm(now, backup) {
+        if now < backup.down_at || self.waits_after_late_wake(now, backup) {
+            return;
+        }
+        if self.config.sync_group {
+            self.ask(now, backup);
+        } else {
             self.become_master(now, backup.promotion_reason());
         }
+    }
+
+    /// Whoever wakes up so late may have slept through advertisements, too: whether it waits once
+    /// more.
+    pub(crate) fn waits_after_late_wake(&mut self, now: Instant, backup: Backup) -> bool {
+        let late = now.saturating_duration_since(backup.down_at);
+        self.config.late_wake_rule && late > backup.master_adver_interval && self.rearm(now, backup)
     }
 
     /// Received datagrams were lost: what restarts the timer may have been among them. Leaves time
@@ -112,6 +129,7 @@ impl VirtualRouter {
             return false;
         }
         backup.rearms += 1;
+        backup.asking = false;
         backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
         self.phase = Phase::Backup(backup);
         self.statistics.late_wakes += 1;
@@ -165,7 +183,7 @@ impl Backup {
         self.inferior.filter(|inferior| better_until.is_none_or(|until| inferior.at > until))
     }
 
-    fn promotion_reason(&self) -> Reason {
+    pub(crate) fn promotion_reason(&self) -> Reason {
         match (self.released, self.replaceable()) {
             (Some(source), _) => Reason::MasterReleased { source },
             (None, Some(Heard { source, priority, .. })) => Reason::Preempted { source, priority },

@@ -18,10 +18,15 @@ impl VirtualRouter {
         if !startable {
             return;
         }
-        if self.priority.is_owner() {
+        if self.priority.is_owner() && !self.config.sync_group {
             self.become_master(now, Reason::Owner);
-        } else {
-            self.become_backup(now, Reason::Startup, None);
+            return;
+        }
+        self.become_backup(now, Reason::Startup, None);
+        if let Phase::Backup(backup) = self.phase
+            && self.priority.is_owner()
+        {
+            self.ask(now, backup);
         }
     }
 

@@ -145,6 +145,9 @@ impl Host {
                     }
                 }
                 Output::SetAddresses { wanted, id } => match self.effects {
+                    _ if self.pending.take().is_some_and(|(older, _)| older >= id) => {
+                        panic!("{id:?} is not newer")
+                    }
                     Effects::Succeed => {
                         self.installed = wanted == Wanted::All;
                         self.router.handle_effect(now, id, Ok(()));

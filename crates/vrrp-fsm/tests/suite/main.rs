@@ -18,6 +18,7 @@ mod host;
 mod properties;
 mod receive;
 mod reconfigure;
+mod sync_group;
 mod tracking;
 mod transitions;
 mod vectors;

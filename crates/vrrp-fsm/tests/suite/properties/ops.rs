@@ -12,7 +12,7 @@ use crate::host::config;
 
 pub(super) const OWN: &str = "192.0.2.5";
 pub(super) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
-pub(super) const FAULTS: [Fault; 7] = Fault::ALL;
+pub(super) const FAULTS: [Fault; 8] = Fault::ALL;
 
 #[derive(Debug, Clone)]
 pub(super) enum Op {
