@@ -320,6 +320,7 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::Fault(_) => "another fault",
         Reason::LateWake { .. } => "late wake",
         Reason::AddressesLost => "addresses lost",
+        Reason::SyncGroup => "sync group",
         _ => "another reason",
     }
 }
