@@ -220,6 +220,35 @@ fn version_2_with_authentication_headers_both_ways() {
     router.shutdown().unwrap();
 }
 
+/// Towards peers keepalived leaves the TTL out of its check values.
+#[test]
+fn authentication_headers_between_unicast_peers() {
+    lab::need!(netns, keepalived);
+    let mixed = Mixed::new();
+    let lines = " version 2\n priority 100\n advert_int 1\n unicast_src_ip 192.0.2.2\n unicast_peer {\n  192.0.2.1\n }\n \
+                 authentication {\n  auth_type AH\n  auth_pass secret\n }\n \
+                 virtual_ipaddress {\n  192.0.2.100/24 dev eth0\n }";
+    let key = HeaderKey::new(Password::new(b"secret").unwrap());
+    let web = ours(250)
+        .version(Version::V2)
+        .advertisement_interval(Duration::from_secs(1))
+        .authentication(Authentication::Header(key))
+        .unicast(["192.0.2.2".parse().unwrap()])
+        .address(VIP.parse().unwrap());
+    let keepalived = mixed.start_theirs(lines);
+    wait(&mixed.theirs, VIP, true);
+    let router = mixed.start_ours(web);
+    wait(&mixed.ours, VIP, true);
+    wait(&mixed.theirs, VIP, false);
+    let status = router.status().unwrap();
+    let statistics = status.virtual_router("web").unwrap().statistics;
+    assert!(statistics.advertisements_received > 0, "{statistics:?}\n{}", keepalived.log());
+    let discarded: u64 = statistics.discards().map(|(_, number)| number).sum();
+    assert_eq!(discarded, 0, "{statistics:?}");
+    router.shutdown().unwrap();
+    wait(&mixed.theirs, VIP, true);
+}
+
 const GLOBAL: &str = "2001:db8::100/64";
 
 #[test]
