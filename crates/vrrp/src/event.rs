@@ -87,6 +87,35 @@ pub enum EventKind {
         /// How many were discarded for the same cause ([`Discard::counter`]) since the start.
         total: u64,
     },
+    /// Another router of this virtual router is configured otherwise, which version 3 tolerates (RFC 9568 §7.1). Told of as
+    /// seldom as [`Discarded`](Self::Discarded).
+    Differs {
+        /// The other router.
+        source: IpAddr,
+        /// What its advertisements say.
+        difference: Difference,
+        /// How many such advertisements were received since the start.
+        total: u64,
+    },
+}
+
+/// What an advertisement can say that is not our configuration and is no reason to discard it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Difference {
+    /// It lists other addresses.
+    AddressList,
+    /// It comes at another interval.
+    Interval,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AddressList => "other addresses",
+            Self::Interval => "another interval",
+        })
+    }
 }
 
 impl EventKind {
@@ -102,7 +131,8 @@ impl EventKind {
             | Self::LeftoverRemoved { .. }
             | Self::AddressAlreadyPresent { .. }
             | Self::ReceiveQueueOverflow
-            | Self::Discarded { .. } => log::Level::Warn,
+            | Self::Discarded { .. }
+            | Self::Differs { .. } => log::Level::Warn,
         }
     }
 }
@@ -151,6 +181,9 @@ impl fmt::Display for EventKind {
             }
             Self::Discarded { discard, total } => {
                 write!(f, "discarded a packet: {discard} ({}: {total} so far)", discard.counter())
+            }
+            Self::Differs { source, difference, total } => {
+                write!(f, "{source} advertises {difference} than this router ({total} so far)")
             }
         }
     }

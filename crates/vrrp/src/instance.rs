@@ -18,7 +18,7 @@ use crate::event::{EventKind, EventSink};
 use crate::handle::{CampaignId, Granted, Lost, answer};
 use crate::links::Links;
 use crate::port::Port;
-use crate::reports::Reports;
+use crate::reports::{Reports, differences};
 use crate::status::VirtualRouterStatus;
 use crate::virtual_router::VirtualRouter;
 
@@ -128,6 +128,7 @@ impl Instance {
         datagram: Datagram<'_>,
         shared: &mut Shared,
     ) {
+        let (source, before) = (datagram.source(), differences(self.machine.statistics()));
         if let Err(discard) = self.machine.handle_datagram(now, datagram) {
             // It is counted by the machine, and has changed nothing else.
             let total = self.machine.statistics().discarded(discard.counter());
@@ -135,6 +136,13 @@ impl Instance {
                 shared.events.emit(&self.name, EventKind::Discarded { discard, total });
             }
             return;
+        }
+        for ((difference, total), (_, before)) in
+            differences(self.machine.statistics()).into_iter().zip(before)
+        {
+            if total > before && self.reports.is_difference_due(now, difference) {
+                shared.events.emit(&self.name, EventKind::Differs { source, difference, total });
+            }
         }
         // Almost every advertisement changes a deadline and nothing else.
         if self.carry_out(shared) {

@@ -106,7 +106,7 @@ pub use announce::Announcements;
 pub use builder::RouterBuilder;
 pub use election::{Election, Leadership};
 pub use error::{BuildError, CampaignError, ShutdownError, Stopped, UnknownVirtualRouter};
-pub use event::{Event, EventKind, Events};
+pub use event::{Difference, Event, EventKind, Events};
 pub use handle::{Handle, Lost};
 pub use journal::JournalError;
 pub use orphans::{Orphan, remove_orphans};

@@ -1,6 +1,6 @@
 //! What a router tells about itself: once, in the order of cause and effect, in words for people.
 
-use crate::support::{PATIENCE, Pair, VIP, wait, web};
+use crate::support::{INTERVAL, PATIENCE, Pair, VIP, has, wait, web};
 
 fn told(events: &vrrp::Events, last: &str) -> Vec<String> {
     let mut all = Vec::new();
@@ -64,5 +64,32 @@ fn causes_are_told_before_what_follows_and_interfaces_by_name() {
     let expected =
         ["web: no longer the case: the link is down", "web: initialize -> backup: started"];
     assert_eq!(told(&events, "-> backup"), expected);
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn a_master_that_is_configured_otherwise_is_told_once_and_heard() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = pair.start_a(web(200).address("192.0.2.101/24".parse().unwrap()));
+    wait(&pair.a, VIP, true);
+    let b = pair.start_b(web(100).advertisement_interval(INTERVAL * 2));
+    let events = b.events();
+    let noted = || {
+        let status = b.status().unwrap();
+        let statistics = status.virtual_router("web").unwrap().statistics;
+        (statistics.address_list_noted >= 10 && statistics.interval_noted >= 10).then_some(())
+    };
+    lab::eventually(PATIENCE, noted).expect("ten advertisements are heard");
+    // It is the Master's election all the same.
+    assert!(!has(&pair.b, VIP));
+    b.shutdown().unwrap();
+    let expected = [
+        "web: initialize -> backup: started",
+        "web: 192.0.2.1 advertises other addresses than this router (1 so far)",
+        "web: 192.0.2.1 advertises another interval than this router (1 so far)",
+        "web: backup -> initialize: shut down",
+    ];
+    assert_eq!(told(&events, "-> initialize"), expected);
     a.shutdown().unwrap();
 }
