@@ -183,6 +183,28 @@ fn a_run_directory_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn a_disk_that_fills_up_later_is_told_and_not_for_each_address_and_attempt() {
+    lab::need!(netns);
+    let scene = Scene::new();
+    let file = scene.file(&instance(MANY));
+    scene.node.run(|| std::fs::create_dir("/run/vrrp")).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=8k", "lab", "/run/vrrp"];
+    let mounted = scene.node.output(Command::new("mount").args(mount)).unwrap();
+    assert!(mounted.status.success(), "{mounted:?}");
+    let mut daemon = scene.start(&file);
+    let line = daemon.wait_line("No space left on device", PATIENCE);
+    assert!(line.is_some_and(|line| line.text.contains("/run/vrrp")), "{}", daemon.log());
+    // It gives up, waits, and tries again.
+    let fault = "cannot take part: the virtual addresses cannot be installed";
+    assert!(daemon.wait_line(fault, PATIENCE).is_some(), "{}", daemon.log());
+    assert!(daemon.wait_line("no longer", PATIENCE).is_some(), "{}", daemon.log());
+    assert_eq!(daemon.terminate().unwrap().code(), Some(0));
+    assert_eq!(scene.count(), 0, "what could be listed was removed");
+    let told = daemon.log().matches("No space left").count();
+    assert!((1..=16).contains(&told), "{told} lines");
+}
+
+#[test]
 fn too_few_descriptors_are_told_with_the_remedy() {
     lab::need!(netns);
     let scene = Scene::new();

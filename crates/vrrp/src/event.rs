@@ -54,7 +54,8 @@ pub enum EventKind {
     Fault(Fault),
     /// It does not any more.
     FaultCleared(Fault),
-    /// The kernel refused an address; the machine decides whether to try again.
+    /// The kernel refused an address, or it could not be journalled; the machine decides whether to try again. After sixteen of
+    /// these no more are told until all addresses could be installed.
     AddressFailed {
         /// The address.
         address: String,

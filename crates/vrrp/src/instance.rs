@@ -25,6 +25,9 @@ use crate::virtual_router::VirtualRouter;
 /// Frames announced in one step, before timers and packets have their turn again.
 const FRAMES_A_STEP: usize = 64;
 
+/// Addresses that failed that are told of, until all could be installed.
+const FAILURES_TOLD: usize = 16;
+
 /// What all virtual routers share.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
@@ -66,6 +69,8 @@ pub(crate) struct Instance {
     /// What was told about faults. None at the start, while what is found out in any order is not news yet.
     faults: Option<Faults>,
     reports: Reports,
+    /// Addresses that failed, since all succeeded.
+    failures_told: usize,
 }
 
 /// Who wants to be told, on other threads.
@@ -96,6 +101,7 @@ impl Instance {
             followers: Followers::default(),
             faults: None,
             reports: Reports::default(),
+            failures_told: 0,
         }
     }
 
@@ -309,6 +315,11 @@ impl Instance {
                 self.schedule.handle_present(*index);
             }
             for (index, error) in step.failed {
+                // Thousands of addresses may fail, for one reason, ten times a second.
+                self.failures_told += 1;
+                if self.failures_told > FAILURES_TOLD {
+                    break;
+                }
                 let held = self.addresses.held.get(index);
                 let address = held.map(|held| shared.links.shown(&held.address));
                 let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
@@ -318,6 +329,9 @@ impl Instance {
                 let now = shared.now();
                 if done.wanted == Wanted::All {
                     self.schedule.handle_complete(now, self.addresses.present());
+                }
+                if done.success && done.wanted == Wanted::All {
+                    self.failures_told = 0;
                 }
                 let result = if done.success { Ok(()) } else { Err(EffectFailed) };
                 self.machine.handle_effect(now, done.id, result);
