@@ -125,7 +125,8 @@ fn a_kill_at_any_moment_leaves_nothing_after_the_next_run() {
             events(removed);
         }
         daemon.kill().unwrap();
-        assert!(scene.count() > 0, "killed too late: nothing is left");
+        // The removal may have been faster than we are.
+        assert!(scene.count() > 0 || removed.is_some(), "nobody was there to remove them");
         // The successor removes them before it does anything else, and ends with nothing.
         let mut daemon = scene.start(&file);
         assert!(daemon.wait_line("-> backup", PATIENCE).is_some(), "{}", daemon.log());
