@@ -63,6 +63,12 @@ fn unicast_and_multicast_do_not_mix() {
     let group = advertisement(config(200), "192.0.2.3", 200);
     assert_discarded(unicast(100), &group, Counter::Destination);
     assert_discarded(config(100), &from_peer("192.0.2.3", 255), Counter::Destination);
+    let six = advertisement(config_v6(200), "fe80::3", 200);
+    for destination in ["fe80::5", "ff02::1"].map(address) {
+        let packet = Packet { destination, ..six.clone() };
+        let discard = Host::started(config_v6(100), "fe80::5").receive(at(5), &packet);
+        assert_eq!(discard, Err(Discard::Destination { destination }));
+    }
 }
 
 #[test]
