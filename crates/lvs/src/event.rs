@@ -1,14 +1,11 @@
 //! What a director tells: a bounded queue that its thread never waits on.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
-use core::time::Duration;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
 use healthcheck::{Failure, Outcome};
 use ipvs::{DestinationKey, ServiceKey};
+use reactor::{Clock, Feed, FeedSink, Report};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -100,109 +97,30 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// A receiver of [`Event`]s. Clones share one queue: each event goes to one of them.
-///
-/// The queue is bounded; when nobody reads it the oldest events are dropped and counted.
-#[derive(Clone, Debug)]
-pub struct Events {
-    receiver: Receiver<Event>,
-    dropped: Arc<AtomicU64>,
-}
+/// A receiver of [`Event`]s, until the director has ended. It is bounded; the oldest are dropped and counted.
+pub type Events = Feed<Event>;
 
-impl Events {
-    /// Waits for the next event; `None` when the director has ended and all its events are read.
-    #[must_use]
-    pub fn recv(&self) -> Option<Event> {
-        self.receiver.recv().ok()
-    }
-
-    /// Waits for the next event, but not longer than `timeout`; `None` also when the director has ended.
-    #[must_use]
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        self.receiver.recv_timeout(timeout).ok()
-    }
-
-    /// The next event if there is one already.
-    #[must_use]
-    pub fn try_recv(&self) -> Option<Event> {
-        self.receiver.try_recv().ok()
-    }
-
-    /// Events as they come, until the director has ended.
-    pub fn iter(&self) -> impl Iterator<Item = Event> {
-        self.receiver.iter()
-    }
-
-    /// The channel itself, for `crossbeam_channel::select!`.
-    #[must_use]
-    pub const fn receiver(&self) -> &Receiver<Event> {
-        &self.receiver
-    }
-
-    /// Reads all events and writes each to the `log` facade, until the director has ended. For a thread of yours: the
-    /// director's own never logs, because a log can block.
-    pub fn log_all(&self) {
-        for event in self.iter() {
-            log::log!(event.kind.level(), "{event}");
-        }
-    }
-
-    /// How many events were dropped because nobody read them in time.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+impl Report for Event {
+    fn level(&self) -> log::Level {
+        self.kind.level()
     }
 }
 
 /// The director's end of the queue.
 #[derive(Debug)]
-pub(crate) struct EventSink {
-    sender: Sender<Event>,
-    queue: Events,
-}
+pub(crate) struct EventSink(FeedSink<Event>);
 
 impl EventSink {
     pub(crate) fn new(capacity: usize) -> Self {
-        let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
-        Self { sender, queue: Events { receiver, dropped: Arc::default() } }
+        Self(FeedSink::new(capacity))
     }
 
     pub(crate) fn events(&self) -> Events {
-        self.queue.clone()
+        self.0.feed()
     }
 
     /// Puts an event into the queue; never waits.
     pub(crate) fn emit(&self, kind: EventKind) {
-        let mut event = Event { at: reactor::Clock::wall(), kind };
-        while let Err(TrySendError::Full(refused)) = self.sender.try_send(event) {
-            event = refused;
-            if self.queue.receiver.try_recv().is_ok() {
-                self.queue.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_queue_drops_the_oldest() {
-        let sink = EventSink::new(2);
-        let events = sink.events();
-        for port in [1, 2, 3] {
-            sink.emit(EventKind::Adopted { service: ServiceKey::tcp([192, 0, 2, 1].into(), port) });
-        }
-        assert_eq!(events.dropped(), 1);
-        drop(sink);
-        let texts: Vec<String> = events.iter().map(|event| event.to_string()).collect();
-        assert_eq!(
-            texts,
-            [
-                "tcp/192.0.2.1:2 was there already; taken over",
-                "tcp/192.0.2.1:3 was there already; taken over"
-            ]
-        );
+        self.0.emit(Event { at: Clock::wall(), kind });
     }
 }

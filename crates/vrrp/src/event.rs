@@ -2,13 +2,11 @@
 
 use core::fmt;
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
-
+use reactor::{Clock, Feed, FeedSink, Report};
 use vrrp_fsm::{Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
@@ -190,88 +188,32 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// A receiver of [`Event`]s. Clones share one queue: each event goes to one of them.
-///
-/// The queue is bounded; when nobody reads it the oldest events are dropped and counted.
-#[derive(Clone, Debug)]
-pub struct Events {
-    receiver: Receiver<Event>,
-    dropped: Arc<AtomicU64>,
-}
+/// A receiver of [`Event`]s, until the router has ended. It is bounded; the oldest are dropped and counted.
+pub type Events = Feed<Event>;
 
-impl Events {
-    /// Waits for the next event; `None` when the router has ended and all its events are read.
-    #[must_use]
-    pub fn recv(&self) -> Option<Event> {
-        self.receiver.recv().ok()
-    }
-
-    /// Waits for the next event, but not longer than `timeout`; `None` also when the router has ended.
-    #[must_use]
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        self.receiver.recv_timeout(timeout).ok()
-    }
-
-    /// The next event if there is one already.
-    #[must_use]
-    pub fn try_recv(&self) -> Option<Event> {
-        self.receiver.try_recv().ok()
-    }
-
-    /// Events as they come, until the router has ended.
-    pub fn iter(&self) -> impl Iterator<Item = Event> {
-        self.receiver.iter()
-    }
-
-    /// The channel itself, for `crossbeam_channel::select!`.
-    #[must_use]
-    pub const fn receiver(&self) -> &Receiver<Event> {
-        &self.receiver
-    }
-
-    /// Reads all events and writes each to the `log` facade, until the router has ended.
-    ///
-    /// For a thread of yours: the router's own never logs, because a log can block and an election cannot wait.
-    pub fn log_all(&self) {
-        for event in self.iter() {
-            log::log!(event.kind.level(), "{event}");
-        }
-    }
-
-    /// How many events were dropped because nobody read them in time.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+impl Report for Event {
+    fn level(&self) -> log::Level {
+        self.kind.level()
     }
 }
 
 /// The router's end of the queue.
 #[derive(Debug)]
-pub(crate) struct EventSink {
-    sender: Sender<Event>,
-    queue: Events,
-}
+pub(crate) struct EventSink(FeedSink<Event>);
 
 impl EventSink {
     pub(crate) fn new(capacity: usize) -> Self {
-        let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
-        Self { sender, queue: Events { receiver, dropped: Arc::default() } }
+        Self(FeedSink::new(capacity))
     }
 
     pub(crate) fn events(&self) -> Events {
-        self.queue.clone()
+        self.0.feed()
     }
 
     /// Puts an event into the queue; never waits.
     pub(crate) fn emit(&self, virtual_router: &Arc<str>, kind: EventKind) {
-        let at = reactor::Clock::wall();
-        let mut event = Event { at, virtual_router: Arc::clone(virtual_router), kind };
-        while let Err(TrySendError::Full(refused)) = self.sender.try_send(event) {
-            event = refused;
-            if self.queue.receiver.try_recv().is_ok() {
-                self.queue.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        let at = Clock::wall();
+        self.0.emit(Event { at, virtual_router: Arc::clone(virtual_router), kind });
     }
 }
 
