@@ -301,8 +301,13 @@ fn router(
         // As above, of virtual routers.
         if options.only != Some(Half::Checkers) {
             let directory = options.run_directory.as_deref().unwrap_or(Path::new(RUN_DIRECTORY));
-            for orphan in vrrp::remove_orphans(directory).unwrap_or_default() {
-                log::warn!("{} was left by a process that died; removed", orphan.address);
+            let orphans = vrrp::remove_orphans(directory).unwrap_or_default();
+            if let Some(first) = orphans.first() {
+                let more = match orphans.len() {
+                    1 => String::new(),
+                    number => format!(" and {} more", number - 1),
+                };
+                log::warn!("{}{more} was left by a process that died; removed", first.address);
             }
         }
         return Ok(None);

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lab::{AddressMonitor, Capture, Filter, Namespace, Node, Process};
+use lab::{Capture, Filter, Namespace, Node, Process};
 use rustix::process::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -54,6 +54,12 @@ impl Scene {
         String::from_utf8_lossy(&shown.stdout).matches(" 10.9.").count()
     }
 
+    /// Waits until the host has so many virtual addresses.
+    fn wait_count(&self, daemon: &Process, wanted: impl Fn(usize) -> bool) {
+        let seen = lab::eventually(PATIENCE, || wanted(self.count()).then_some(()));
+        assert!(seen.is_some(), "{} addresses\n{}", self.count(), daemon.log());
+    }
+
     /// What is in the daemon's directories.
     fn files(&self) -> Vec<String> {
         self.node.run(|| {
@@ -87,13 +93,10 @@ fn a_stop_at_any_moment_leaves_nothing() {
     let said = ["starts with", "virtual router 9", "initialize -> backup"];
     let moments = said.map(Err).into_iter().chain([1, 100, MANY / 2, MANY].map(Ok));
     for (moment, twice) in moments.zip([true, false].into_iter().cycle()) {
-        let mut monitor = AddressMonitor::open(&scene.node).unwrap();
         let mut daemon = scene.start(&file);
         match moment {
             Err(line) => assert!(daemon.wait_line(line, PATIENCE).is_some(), "{}", daemon.log()),
-            Ok(addresses) => (0..addresses).for_each(|_| {
-                monitor.next(PATIENCE).unwrap().unwrap();
-            }),
+            Ok(addresses) => scene.wait_count(&daemon, |count| count >= addresses),
         }
         daemon.signal(if twice { Signal::TERM } else { Signal::INT }).unwrap();
         if twice {
@@ -112,17 +115,11 @@ fn a_kill_at_any_moment_leaves_nothing_after_the_next_run() {
     let file = scene.file(&instance(MANY));
     // While it adds: after so many addresses. While it removes: so many after the signal.
     for (added, removed) in [(1, None), (700, None), (MANY, None), (MANY, Some(300))] {
-        let mut monitor = AddressMonitor::open(&scene.node).unwrap();
         let mut daemon = scene.start(&file);
-        let mut events = |number| {
-            for _ in 0..number {
-                monitor.next(PATIENCE).unwrap().unwrap();
-            }
-        };
-        events(added);
+        scene.wait_count(&daemon, |count| count >= added);
         if let Some(removed) = removed {
             daemon.signal(Signal::TERM).unwrap();
-            events(removed);
+            scene.wait_count(&daemon, |count| count + removed <= MANY);
         }
         daemon.kill().unwrap();
         // The removal may have been faster than we are.
@@ -143,17 +140,14 @@ fn what_a_killed_daemon_left_goes_although_it_is_not_configured_any_more() {
     let before = instance(3);
     // Another VRID; no virtual router at all.
     for after in [before.replace("virtual_router_id 9", "virtual_router_id 10"), String::new()] {
-        let mut monitor = AddressMonitor::open(&scene.node).unwrap();
         let mut daemon = scene.start(&scene.file(&before));
-        (0..3).for_each(|_| assert!(monitor.next(PATIENCE).unwrap().is_some()));
+        scene.wait_count(&daemon, |count| count == 3);
         daemon.kill().unwrap();
         assert_eq!(scene.count(), 3, "nobody was there to remove them");
         let mut daemon = scene.start(&scene.file(&after));
         let line = daemon.wait_line("was left by a process that died; removed", PATIENCE);
         assert!(line.is_some(), "{}", daemon.log());
-        (0..3).for_each(|_| {
-            assert!(monitor.next(PATIENCE).unwrap().is_some_and(|event| !event.added));
-        });
+        scene.wait_count(&daemon, |count| count == 0);
         assert_eq!(daemon.terminate().unwrap().code(), Some(0), "{}", daemon.log());
         assert_eq!((scene.count(), scene.files()), (0, Vec::new()));
     }
@@ -236,11 +230,10 @@ fn closed_standard_streams_are_no_obstacle() {
     lab::need!(netns);
     let scene = Scene::new();
     let file = scene.file(&instance(1));
-    let mut monitor = AddressMonitor::open(&scene.node).unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-", env!("CARGO_BIN_EXE_vipd")]);
     let mut daemon = scene.start_as(command, &file);
-    assert!(monitor.next(PATIENCE).unwrap().is_some_and(|event| event.added));
+    scene.wait_count(&daemon, |count| count == 1);
     assert_eq!(daemon.terminate().unwrap().code(), Some(0));
     assert_eq!((scene.count(), scene.files()), (0, Vec::new()));
 }

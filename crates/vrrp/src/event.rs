@@ -60,20 +60,20 @@ pub enum EventKind {
         /// What the kernel said.
         error: String,
     },
-    /// Somebody else removed an address that we held as Master.
+    /// Somebody else removed addresses that we held as Master.
     AddressRemovedByOthers {
-        /// The address.
+        /// The address; of many the first three, and how many more.
         address: String,
     },
-    /// An address that a dead process of ours had left was removed at start.
+    /// Addresses that a dead process of ours had left were removed at start.
     LeftoverRemoved {
-        /// The address.
+        /// The address; of many the first three, and how many more.
         address: String,
     },
-    /// Before we were Master, and not because of us, an address of ours is on this host: traffic for it may come here while
-    /// another host is Master. We will hold it as Master, and remove it afterwards.
+    /// Before we were Master, and not because of us, addresses of ours are on this host: traffic for them may come here while
+    /// another host is Master. We will hold them as Master, and remove them afterwards.
     AddressAlreadyPresent {
-        /// The address.
+        /// The address; of many the first three, and how many more.
         address: String,
     },
     /// Advertisements were lost because the receive queue was full.

@@ -204,9 +204,11 @@ impl Instance {
         for index in removed {
             if let Some(held) = self.addresses.held.get_mut(*index) {
                 held.present = false;
-                let address = shared.links.shown(&held.address);
-                shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
             }
+        }
+        let held = removed.iter().filter_map(|index| self.addresses.held.get(*index));
+        if let Some(address) = shared.links.shown_all(held.map(|held| &held.address)) {
+            shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
         }
         self.machine.handle_addresses_lost(shared.now());
         self.work(shared);

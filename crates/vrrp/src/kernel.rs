@@ -11,7 +11,7 @@ use vrrp_fsm::{Fault, PathId};
 
 use crate::builder::held;
 use crate::event::EventKind;
-use crate::instance::Instance;
+use crate::instance::{Instance, Shared};
 use crate::links::{Links, source_address};
 use crate::orphans;
 use crate::router::{Router, port_token};
@@ -220,8 +220,9 @@ impl Router {
         for instance in
             self.instances.iter().filter(|instance| !instance.machine.priority().is_owner())
         {
-            for held in instance.addresses.held.iter().filter(|held| held.foreign) {
-                let address = self.shared.links.shown(&held.address);
+            let foreign = instance.addresses.held.iter().filter(|held| held.foreign);
+            let foreign = foreign.map(|held| &held.address);
+            if let Some(address) = self.shared.links.shown_all(foreign) {
                 self.shared
                     .events
                     .emit(&instance.name, EventKind::AddressAlreadyPresent { address });
@@ -231,32 +232,42 @@ impl Router {
 
     /// Removes what a dead predecessor left. Only an owner, who is Master at once, keeps what it wants anyway.
     pub(crate) fn remove_leftovers(&mut self, leftovers: &[(usize, String)]) {
-        for (index, text) in leftovers {
-            let Some(instance) = self.instances.get_mut(*index) else { continue };
-            if let Some(address) =
-                instance.addresses.take_over(&mut self.shared.kernel, &self.shared.links, text)
-            {
-                let address = self.shared.links.shown(&address);
-                self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
+        let Shared { kernel, links, events, .. } = &mut self.shared;
+        for of_one in leftovers.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some(instance) =
+                of_one.first().and_then(|(index, _)| self.instances.get_mut(*index))
+            else {
+                continue;
+            };
+            let take_over =
+                |(_, text): &(usize, String)| instance.addresses.take_over(kernel, links, text);
+            let removed: Vec<Address> = of_one.iter().filter_map(take_over).collect();
+            if let Some(address) = links.shown_all(&removed) {
+                events.emit(&instance.name, EventKind::LeftoverRemoved { address });
             }
         }
     }
 
     /// Removes what dead processes left of virtual routers that are not ours: our own journals are locked.
     pub(crate) fn remove_orphans(&mut self, directory: &Path) {
-        for orphan in orphans::sweep(directory, &mut self.shared.kernel) {
-            // It was no stranger's.
-            for (instance, place) in
-                self.virtual_addresses.get(&orphan.address.key()).into_iter().flatten()
-            {
+        let orphans = orphans::sweep(directory, &mut self.shared.kernel);
+        for of_one in orphans.chunk_by(|one, next| one.journal == next.journal) {
+            let addresses: Vec<Address> =
+                of_one.iter().map(|orphan| orphan.address.clone()).collect();
+            // They were no stranger's.
+            let ours = addresses.iter().filter_map(|one| self.virtual_addresses.get(&one.key()));
+            for (instance, place) in ours.flatten() {
                 let instance = self.instances.get_mut(*instance);
                 if let Some(held) = instance.and_then(|own| own.addresses.held.get_mut(*place)) {
                     held.foreign = false;
                 }
             }
-            let address = orphan.address.to_string();
-            let kind = EventKind::LeftoverRemoved { address };
-            self.shared.events.emit(&Arc::from(orphan.journal), kind);
+            if let Some((first, address)) =
+                of_one.first().zip(self.shared.links.shown_all(&addresses))
+            {
+                let kind = EventKind::LeftoverRemoved { address };
+                self.shared.events.emit(&Arc::from(first.journal.as_str()), kind);
+            }
         }
     }
 }

@@ -29,6 +29,22 @@ impl Links {
         self.links.values().map(|link| link.name.clone()).collect()
     }
 
+    /// Addresses as people write them: of many the first three, and how many more; nothing if there are none.
+    pub(crate) fn shown_all<'a>(
+        &self,
+        addresses: impl IntoIterator<Item = &'a Address>,
+    ) -> Option<String> {
+        let mut addresses = addresses.into_iter();
+        let first: Vec<String> = addresses.by_ref().take(3).map(|one| self.shown(one)).collect();
+        let more = addresses.count();
+        let text = first.join(", ");
+        match (first.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(text),
+            (false, more) => Some(format!("{text} and {more} more")),
+        }
+    }
+
     /// An address as people write it: with the name of its interface, which the kernel knows by a number.
     pub(crate) fn shown(&self, address: &Address) -> String {
         let text = address.to_string();
