@@ -42,13 +42,7 @@ impl Standing {
     pub(crate) fn after(self, command: GroupCommand) -> Self {
         let backup = Self { state: State::Backup, asking: false, yielded: false, ..self };
         match command {
-            // Its addresses have to go first.
-            GroupCommand::Hold => Self {
-                state: State::Initialize,
-                held: true,
-                able: self.able && self.state != State::Master,
-                ..backup
-            },
+            GroupCommand::Hold => Self { state: State::Initialize, held: true, ..backup },
             GroupCommand::Resume => Self { held: false, ..self },
             GroupCommand::Promote => Self { state: State::Master, ..backup },
             GroupCommand::Yield | GroupCommand::Release => backup,
@@ -128,16 +122,13 @@ impl VirtualRouter {
 
     fn leave_with_group(&mut self, now: Instant, farewell: Farewell) {
         let now = self.advance(now);
-        match &mut self.phase {
-            Phase::Initialize => {}
-            Phase::Backup(backup) => backup.asking = false,
-            Phase::Master(_) => {
-                self.step_down(now, farewell);
-                self.become_backup(now, Reason::SyncGroup, None);
-                if farewell == Farewell::PriorityZero {
-                    self.wait_one_skew(now);
-                }
-            }
+        if !matches!(self.phase, Phase::Master(_)) {
+            return;
+        }
+        self.step_down(now, farewell);
+        self.become_backup(now, Reason::SyncGroup, None);
+        if farewell == Farewell::PriorityZero {
+            self.wait_one_skew(now);
         }
     }
 

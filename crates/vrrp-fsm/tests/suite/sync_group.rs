@@ -186,20 +186,24 @@ fn a_wish_from_before_a_long_sleep_does_not_count() {
     group.hosts[1].router.handle_timeout(late);
     group.hosts[1].carry_out(late);
     group.on(0, late + SECOND * 4, VirtualRouter::handle_timeout);
+    group.settle(1, late + SECOND * 4);
     assert_eq!(group.states(), [State::Backup; 2], "the first withdraws");
     assert_eq!(group.hosts[0].router.statistics().late_wakes, 1);
 }
 
 #[test]
 fn one_that_cannot_be_promoted_after_all_brings_the_others_back() {
-    let mut group = two();
+    let (mut group, now) = masters(|config| config);
     let other = advertisement(config(100), "192.0.2.9", 200);
-    group.receive(0, at(0) + SECOND * 3, &other);
-    group.run_until(at(0) + DOWN);
+    // That was long ago when it matters.
+    group.receive(1, now, &other);
+    group.forget();
+    group.receive(0, now + SECOND * 3, &other);
+    group.run_until(now + DOWN);
     assert_eq!(group.asking(), [1]);
     // The second one's wish is overdue to be renewed when the first one asks.
-    group.receive(0, at(0) + SECOND * 6, &other);
-    let asks = at(0) + SECOND * 6 + DOWN;
+    group.receive(0, now + SECOND * 6, &other);
+    let asks = now + SECOND * 6 + DOWN;
     group.on(0, asks, VirtualRouter::handle_timeout);
     assert_eq!(group.states(), [State::Backup; 2]);
     assert_eq!(releases(&group.hosts[0].log), 1, "it was Master for a moment");
@@ -234,6 +238,20 @@ fn a_member_can_leave_a_group_and_join_one() {
     assert_eq!(group.states(), [State::Initialize; 2]);
     group.on(1, at(6), VirtualRouter::handle_startup);
     assert_eq!(group.states(), [State::Backup; 2]);
+}
+
+#[test]
+fn one_that_leaves_the_group_does_not_wait_for_it() {
+    let mut group = two();
+    group.receive(1, at(0) + SECOND, &advertisement(config(100), "192.0.2.9", 200));
+    group.run_until(at(0) + DOWN);
+    let router = &mut group.hosts[0].router;
+    assert!(matches!(router.why(at(0) + DOWN), Why::AwaitingGroup { .. }));
+    router.handle_config(at(0) + DOWN, config(100)).unwrap();
+    assert!(matches!(router.why(at(0) + DOWN), Why::Listening { .. }));
+    let deadline = router.poll_timeout().unwrap();
+    router.handle_timeout(deadline);
+    assert_eq!(router.state(), State::Master);
 }
 
 #[test]
