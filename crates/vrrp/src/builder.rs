@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
@@ -16,7 +15,7 @@ use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 use crate::addresses::{Addresses, Held};
 use crate::error::BuildError;
 use crate::event::EventSink;
-use crate::handle::Handle;
+use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
 use crate::port::{Port, Wants};
@@ -132,11 +131,7 @@ impl RouterBuilder {
             instances.push(Instance::new(virtual_router.clone(), machine, addresses, port));
         }
 
-        let names: Arc<[Arc<str>]> = self
-            .virtual_routers
-            .iter()
-            .map(|virtual_router| Arc::clone(&virtual_router.name))
-            .collect();
+        let names = self.virtual_routers.iter().map(Names::of).collect();
         let (sender, commands) = crossbeam_channel::unbounded();
         let handle = Handle::new(sender, reactor.waker(), names);
         let shared = Shared {
@@ -248,6 +243,14 @@ fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result<(), BuildE
 
 fn check_unique(virtual_routers: &[VirtualRouter]) -> Result<(), BuildError> {
     for (index, later) in virtual_routers.iter().enumerate() {
+        for (index, (name, _)) in later.trackers.iter().enumerate() {
+            if later.trackers.iter().take(index).any(|(earlier, _)| earlier == name) {
+                return Err(BuildError::DuplicateTracker {
+                    virtual_router: later.name.to_string(),
+                    name: name.to_string(),
+                });
+            }
+        }
         for earlier in virtual_routers.iter().take(index) {
             if earlier.name == later.name {
                 return Err(BuildError::DuplicateName { name: later.name.to_string() });

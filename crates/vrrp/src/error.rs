@@ -21,6 +21,16 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// Two trackers of a virtual router have one name.
+    #[error(
+        "virtual router {virtual_router:?} has two trackers named {name:?}: names must be unique"
+    )]
+    DuplicateTracker {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The tracker's.
+        name: String,
+    },
     /// Two virtual routers are the same one: VRID, interface, family and peers.
     #[error(
         "{first:?} and {second:?} are the same virtual router on {interface}: change the VRID of one"
@@ -163,6 +173,25 @@ pub enum BuildError {
 pub struct UnknownVirtualRouter {
     pub(crate) name: String,
     pub(crate) existing: Vec<String>,
+}
+
+/// Why a tracker's condition cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetTrackerError {
+    /// There is no such virtual router.
+    #[error(transparent)]
+    VirtualRouter(#[from] UnknownVirtualRouter),
+    /// It has no such tracker.
+    #[error("{virtual_router}: there is no tracker {name:?}; there are: {}", existing.join(", "))]
+    Tracker {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// What was asked for.
+        name: String,
+        /// The trackers it has.
+        existing: Vec<String>,
+    },
 }
 
 /// Why a campaign ended without mastership.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use reactor::Waker;
 use vrrp_fsm::vrrp_proto::Priority;
-use vrrp_fsm::{State, Why};
+use vrrp_fsm::{Condition, State, TrackerId, Why};
 
 use crate::election::Election;
-use crate::error::{Stopped, UnknownVirtualRouter};
+use crate::error::{SetTrackerError, Stopped, UnknownVirtualRouter};
 use crate::status::Status;
+use crate::virtual_router::VirtualRouter;
 
 /// Which virtual router: its place in the order they were added in.
 pub(crate) type Index = usize;
@@ -47,6 +48,11 @@ pub(crate) enum Command {
     Priority {
         router: Index,
         priority: Priority,
+    },
+    Tracker {
+        router: Index,
+        tracker: TrackerId,
+        condition: Condition,
     },
     Ready {
         router: Index,
@@ -97,7 +103,24 @@ impl fmt::Display for Lost {
 pub struct Handle {
     commands: Sender<Command>,
     waker: Waker,
-    names: Arc<[Arc<str>]>,
+    names: Arc<[Names]>,
+}
+
+/// How one virtual router and its trackers are called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    virtual_router: Arc<str>,
+    trackers: Vec<Arc<str>>,
+}
+
+impl Names {
+    pub(crate) fn of(virtual_router: &VirtualRouter) -> Self {
+        let trackers = virtual_router.trackers.iter();
+        Self {
+            virtual_router: Arc::clone(&virtual_router.name),
+            trackers: trackers.map(|(name, _)| Arc::clone(name)).collect(),
+        }
+    }
 }
 
 /// How long an answer of the router is waited for before it counts as gone. Its loop answers within milliseconds; this is
@@ -105,7 +128,7 @@ pub struct Handle {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Handle {
-    pub(crate) fn new(commands: Sender<Command>, waker: Waker, names: Arc<[Arc<str>]>) -> Self {
+    pub(crate) fn new(commands: Sender<Command>, waker: Waker, names: Arc<[Names]>) -> Self {
         Self { commands, waker, names }
     }
 
@@ -117,7 +140,7 @@ impl Handle {
 
     /// The names of the virtual routers, in the order they were added in.
     pub fn virtual_routers(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(AsRef::as_ref)
+        self.names.iter().map(|names| names.virtual_router.as_ref())
     }
 
     /// Says whether the service behind the addresses can serve. One that is not ready is not promoted, and releases if it
@@ -128,7 +151,32 @@ impl Handle {
         Ok(())
     }
 
-    /// Changes the priority, as tracking does. 0 is taken as 1: leaving is what [`Handle::set_candidate`] is for.
+    /// Tells the condition of what a [`VirtualRouter::track`] watches.
+    ///
+    /// # Errors
+    ///
+    /// [`SetTrackerError`]: there is no such tracker.
+    pub fn set_tracker(
+        &self,
+        virtual_router: &str,
+        tracker: &str,
+        condition: Condition,
+    ) -> Result<(), SetTrackerError> {
+        let router = self.index(virtual_router)?;
+        let known = self.names.get(router).map(|names| names.trackers.as_slice());
+        let known = known.unwrap_or_default();
+        let index = known.iter().position(|name| name.as_ref() == tracker);
+        let index = index.ok_or_else(|| SetTrackerError::Tracker {
+            virtual_router: virtual_router.to_owned(),
+            name: tracker.to_owned(),
+            existing: known.iter().map(ToString::to_string).collect(),
+        })?;
+        self.tell(Command::Tracker { router, tracker: TrackerId::new(index), condition });
+        Ok(())
+    }
+
+    /// Changes the priority that the trackers' weights are added to; without trackers the effective one. 0 is taken as 1:
+    /// leaving is what [`Handle::set_candidate`] is for.
     pub fn set_priority(
         &self,
         virtual_router: &str,
@@ -179,11 +227,9 @@ impl Handle {
     }
 
     fn index(&self, name: &str) -> Result<Index, UnknownVirtualRouter> {
-        self.names.iter().position(|known| known.as_ref() == name).ok_or_else(|| {
-            UnknownVirtualRouter {
-                name: name.to_owned(),
-                existing: self.names.iter().map(ToString::to_string).collect(),
-            }
+        self.virtual_routers().position(|known| known == name).ok_or_else(|| UnknownVirtualRouter {
+            name: name.to_owned(),
+            existing: self.virtual_routers().map(ToOwned::to_owned).collect(),
         })
     }
 }

@@ -8,8 +8,8 @@ use reactor::Clock;
 use vip_netlink::{Announcer, Client};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
-    Datagram, EffectFailed, Fault, Faults, Instant, MAX_DATAGRAM_LEN, Output, PathId, Send,
-    SendFailed, State, VirtualRouter as Machine, Wanted,
+    Condition, Datagram, EffectFailed, Fault, Faults, Instant, MAX_DATAGRAM_LEN, Output, PathId,
+    Send, SendFailed, State, TrackerId, Tracking, VirtualRouter as Machine, Wanted,
 };
 
 use crate::addresses::Addresses;
@@ -19,7 +19,7 @@ use crate::handle::{CampaignId, Granted, Lost, answer};
 use crate::links::Links;
 use crate::port::Port;
 use crate::reports::{Reports, differences};
-use crate::status::VirtualRouterStatus;
+use crate::status::{TrackerStatus, VirtualRouterStatus};
 use crate::virtual_router::VirtualRouter;
 
 /// Frames announced in one step, before timers and packets have their turn again.
@@ -55,6 +55,7 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     pub(crate) settings: VirtualRouter,
     pub(crate) machine: Machine,
+    tracking: Tracking,
     pub(crate) addresses: Addresses,
     /// The index of its port in [`Shared::ports`].
     pub(crate) port: usize,
@@ -88,8 +89,10 @@ impl Instance {
         addresses: Addresses,
         port: usize,
     ) -> Self {
+        let trackers = settings.trackers.iter().map(|(_, tracker)| *tracker).collect();
         Self {
             name: Arc::clone(&settings.name),
+            tracking: Tracking::new(machine.priority(), trackers),
             schedule: Schedule::new(settings.announcements),
             settings,
             machine,
@@ -109,6 +112,7 @@ impl Instance {
     pub(crate) fn begin(&mut self, shared: &mut Shared) {
         self.faults = Some(Faults::NONE);
         self.set_fault(Fault::NotReady, !self.settings.ready, shared);
+        self.follow_trackers(shared);
         self.set_candidate(self.settings.candidate, shared);
     }
 
@@ -178,6 +182,27 @@ impl Instance {
 
     pub(crate) fn set_priority(&mut self, priority: Priority, shared: &mut Shared) {
         self.machine.handle_priority(shared.now(), priority);
+        // What the machine made of it: the owner keeps its own.
+        self.tracking.handle_base(self.machine.priority());
+        self.follow_trackers(shared);
+    }
+
+    pub(crate) fn set_tracker(
+        &mut self,
+        tracker: TrackerId,
+        condition: Condition,
+        shared: &mut Shared,
+    ) {
+        self.tracking.handle_condition(tracker, condition);
+        self.follow_trackers(shared);
+    }
+
+    /// Tells the machine what the trackers amount to now.
+    fn follow_trackers(&mut self, shared: &mut Shared) {
+        while let Some(output) = self.tracking.poll_output() {
+            self.machine.handle_tracking(shared.now(), output);
+            self.work(shared);
+        }
         self.work(shared);
     }
 
@@ -282,6 +307,18 @@ impl Instance {
         self.work(shared);
     }
 
+    fn trackers(&self) -> Vec<TrackerStatus> {
+        let names = self.settings.trackers.iter();
+        names
+            .zip(self.tracking.influences())
+            .map(|((name, _), (tracker, influence))| TrackerStatus {
+                name: Arc::clone(name),
+                condition: self.tracking.condition(tracker).unwrap_or(Condition::Unknown),
+                influence,
+            })
+            .collect()
+    }
+
     /// The addresses in the kernel that are ours, for people.
     pub(crate) fn held(&self, shared: &Shared) -> Vec<String> {
         self.addresses.ours().map(|address| shared.links.shown(address)).collect()
@@ -303,6 +340,7 @@ impl Instance {
             priority: self.machine.priority(),
             source: self.machine.source(PathId::FIRST),
             addresses: self.held(shared),
+            trackers: self.trackers(),
             statistics: *self.machine.statistics(),
         }
     }

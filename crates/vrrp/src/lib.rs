@@ -105,14 +105,16 @@ pub use address::{VirtualAddress, VirtualAddressError};
 pub use announce::Announcements;
 pub use builder::RouterBuilder;
 pub use election::{Election, Leadership};
-pub use error::{BuildError, CampaignError, ShutdownError, Stopped, UnknownVirtualRouter};
+pub use error::{
+    BuildError, CampaignError, SetTrackerError, ShutdownError, Stopped, UnknownVirtualRouter,
+};
 pub use event::{Difference, Event, EventKind, Events};
 pub use handle::{Handle, Lost};
 pub use journal::JournalError;
 pub use orphans::{Orphan, remove_orphans};
 pub use router::Router;
 pub use running::RunningRouter;
-pub use status::{Status, VirtualRouterStatus};
+pub use status::{Status, TrackerStatus, VirtualRouterStatus};
 pub use virtual_router::VirtualRouter;
 
 pub use vrrp_fsm::vrrp_proto::{
@@ -120,8 +122,9 @@ pub use vrrp_fsm::vrrp_proto::{
     Version, Vrid,
 };
 pub use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, ConfigError, Counter, Discard, Fault,
-    Faults, HopLimitPolicy, Reason, ReleasePolicy, SendFailurePolicy, State, Statistics, Why,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Condition, ConfigError, Counter,
+    Discard, Fault, Faults, HopLimitPolicy, Influence, Reason, ReleasePolicy, SendFailurePolicy,
+    State, Statistics, Tracker, WeightError, Why,
 };
 
 #[cfg(doctest)]

@@ -413,6 +413,11 @@ impl Router {
             Command::Priority { router, priority } => {
                 self.with(router, |instance, shared| instance.set_priority(priority, shared));
             }
+            Command::Tracker { router, tracker, condition } => {
+                self.with(router, |instance, shared| {
+                    instance.set_tracker(tracker, condition, shared);
+                });
+            }
             Command::Ready { router, ready } => {
                 self.with(router, |instance, shared| {
                     instance.set_fault(Fault::NotReady, !ready, shared);

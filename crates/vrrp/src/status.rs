@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use vrrp_fsm::vrrp_proto::{AddressFamily, Priority, Vrid};
-use vrrp_fsm::{Counter, Faults, State, Statistics, Why};
+use vrrp_fsm::{Condition, Counter, Faults, Influence, State, Statistics, Why};
 
 /// A snapshot of a [`Router`](crate::Router).
 #[derive(Clone, Debug)]
@@ -57,6 +57,20 @@ pub struct VirtualRouterStatus {
     pub source: Option<IpAddr>,
     /// The addresses that it holds in the kernel, as `ip address` would show them.
     pub addresses: Vec<String>,
+    /// What it tracks, in the order it was added in.
+    pub trackers: Vec<TrackerStatus>,
     /// Everything it has counted, the discarded datagrams by cause among them.
     pub statistics: Statistics,
+}
+
+/// A snapshot of one tracker: the answer to "which of them is it?".
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TrackerStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it was last told to be.
+    pub condition: Condition,
+    /// What that does to the virtual router.
+    pub influence: Influence,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, PathConfig,
-    ReleasePolicy, SendFailurePolicy,
+    ReleasePolicy, SendFailurePolicy, Tracker,
 };
 
 use crate::address::VirtualAddress;
@@ -46,6 +46,7 @@ pub struct VirtualRouter {
     pub(crate) ready: bool,
     pub(crate) announcements: Announcements,
     pub(crate) track_link: bool,
+    pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
     template: Template,
 }
 
@@ -72,6 +73,7 @@ impl VirtualRouter {
             ready: true,
             announcements: Announcements::default(),
             track_link: true,
+            trackers: Vec::new(),
             // The family is corrected in `config`, where the addresses are known.
             template: Template(Config::new(vrid, AddressFamily::Ipv4)),
         }
@@ -115,6 +117,19 @@ impl VirtualRouter {
     #[must_use]
     pub fn preempt_mode(self, preempt: bool) -> Self {
         self.configure(|config| config.preempt_mode(preempt))
+    }
+
+    /// How long a Master of a lower priority is tolerated before it is replaced; 0 by default, at most 65,535 s (the
+    /// `hold-time` of RFC 8347). See [`Config::preempt_delay`](vrrp_fsm::Config::preempt_delay).
+    #[must_use]
+    pub fn preempt_delay(self, delay: Duration) -> Self {
+        self.configure(|config| config.preempt_delay(delay))
+    }
+
+    /// How long a new candidate waits before it takes part; 0 by default, at most 65,535 s.
+    #[must_use]
+    pub fn start_delay(self, delay: Duration) -> Self {
+        self.configure(|config| config.start_delay(delay))
     }
 
     /// `Accept_Mode` of RFC 9568 §6.1. The machine keeps it; Linux accepts packets for any address that is present, so that
@@ -192,6 +207,23 @@ impl VirtualRouter {
     #[must_use]
     pub fn track_link(mut self, track: bool) -> Self {
         self.track_link = track;
+        self
+    }
+
+    /// Adds something that is watched elsewhere, under a name of yours: [`Handle::set_tracker`](crate::Handle::set_tracker)
+    /// tells its condition. By the tracker's weight it changes the priority; with weight 0 the virtual router takes part only
+    /// while it is up, and not before its first result.
+    ///
+    /// ```
+    /// # use vrrp::{Tracker, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .track("nginx", Tracker::new(0)?)
+    ///     .track("uplink", Tracker::new(-50)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn track(mut self, name: impl AsRef<str>, tracker: Tracker) -> Self {
+        self.trackers.push((Arc::from(name.as_ref()), tracker));
         self
     }
 

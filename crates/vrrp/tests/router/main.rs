@@ -23,4 +23,5 @@ mod order;
 mod restart;
 mod support;
 mod told;
+mod trackers;
 mod transport;
