@@ -130,6 +130,10 @@ impl VirtualRouter {
         let cannot_clear = fault == Fault::NoSourceAddress && !self.has_source_address();
         if !cannot_clear && self.faults.remove(fault) {
             self.recovery.cleared(fault);
+            let failed = [Fault::CannotAdvertise, Fault::AddressesFailed];
+            if !failed.into_iter().any(|fault| self.faults.contains(fault)) {
+                self.recovery.end_pause();
+            }
             self.try_start(now);
         }
     }

@@ -59,6 +59,11 @@ impl Recovery {
         self.at.take_if(|at| now >= *at).is_some()
     }
 
+    /// There is no fault left to be cleared; what is unproven stays so.
+    pub(crate) const fn end_pause(&mut self) {
+        self.at = None;
+    }
+
     /// Someone else says that it works again.
     pub(crate) fn cleared(&mut self, fault: Fault) {
         match fault {

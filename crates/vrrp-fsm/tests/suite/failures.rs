@@ -263,6 +263,32 @@ fn an_operator_can_end_the_pause() {
 }
 
 #[test]
+fn a_pause_that_is_ended_leaves_no_timer_behind_whatever_has_failed_before() {
+    let mut host = Host::started(config(100), "192.0.2.2");
+    host.effects = Effects::Fail;
+    while !host.router.faults().contains(Fault::AddressesFailed) {
+        host.step().unwrap();
+    }
+    host.effects = Effects::Succeed;
+    while host.router.state() != State::Backup {
+        host.step().unwrap();
+    }
+    host.effects = Effects::Wait;
+    host.sending = Err(SendFailed);
+    let mut now = Instant::ZERO;
+    while !host.router.faults().contains(Fault::CannotAdvertise) {
+        now = host.step().unwrap();
+    }
+    assert!(host.router.poll_timeout().is_some());
+    host.router.handle_fault_cleared(now, Fault::CannotAdvertise);
+    assert!(host.router.faults().is_empty());
+    assert_eq!(host.router.state(), State::Initialize, "the addresses are being removed");
+    assert_eq!(host.router.poll_timeout(), None);
+    host.answer(now, Ok(()));
+    assert_eq!(host.router.state(), State::Backup);
+}
+
+#[test]
 fn addresses_deleted_by_others_are_installed_again_but_not_in_a_loop() {
     let (mut host, now) = Host::master(config(100), "192.0.2.2");
     let start = now + SECOND / 2;
