@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod fuzz;
 mod host;
 mod ledger;
 mod package;
@@ -26,6 +27,7 @@ enum Task {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    Fuzz(fuzz::Arguments),
     Ledger(ledger::Arguments),
     Package(package::Arguments),
     Uml(uml::Arguments),
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),

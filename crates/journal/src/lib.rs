@@ -81,6 +81,29 @@ pub use error::{Defect, JournalError};
 pub use format::{MAX_ENTRY_LEN, MAX_LISTED_LEN};
 pub use journal::Journal;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What the fuzzer reaches and nobody else.
+
+    use crate::format;
+
+    /// Reads a file, and reads again what it lists.
+    ///
+    /// # Panics
+    /// When the two differ.
+    pub fn file(octets: &[u8]) {
+        const BOOT: &str = "0a5c6d2e-7a37-4b53-8f0b-0c6f4c1d2e3f";
+        let _process = format::holder(octets);
+        if let Ok(entries) = format::parse(octets, BOOT) {
+            let file = format::render(BOOT, 7, &entries);
+            let again = format::parse(file.as_bytes(), BOOT).expect("a file of our own");
+            assert_eq!(again.in_order(), entries.in_order());
+            assert_eq!(again.listed_len(), entries.listed_len());
+        }
+    }
+}
+
 /// Compiles the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

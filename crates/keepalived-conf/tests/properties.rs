@@ -124,7 +124,8 @@ fn config_spans(parsed: &Parsed) -> Vec<(usize, usize, usize)> {
         .collect()
 }
 
-fn check(text: &str) {
+/// Also what the fuzzer calls.
+pub(crate) fn check(text: &str) {
     let parsed = parse("test.conf", text, &mut Echo);
     for found in &parsed.diagnostics {
         assert!(lies_within(&parsed, found.span), "{found:?}");

@@ -60,6 +60,19 @@ pub use payload::Payload;
 pub use request::{Flags, Request, message_type};
 pub use socket::{Protocol, Socket};
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What the fuzzer reaches and nobody else.
+
+    /// Reads every message of a datagram as an acknowledgement.
+    pub fn acknowledgement(datagram: &[u8]) {
+        for message in crate::Messages::new(datagram).flatten() {
+            drop(message.acknowledgement());
+        }
+    }
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -84,6 +84,26 @@ pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 
 /// Compiles the README's example.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What the fuzzer reaches and nobody else.
+
+    use crate::{codec, link};
+
+    /// Reads a payload as an address and as a link.
+    ///
+    /// # Panics
+    /// When an address is written otherwise than it is read.
+    pub fn notification(payload: &[u8]) {
+        if let Some(present) = codec::decode(payload) {
+            let address = present.address;
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+        drop(link::decode(payload));
+    }
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -13,7 +13,7 @@ use super::{SECOND, at, ensemble::Ensemble};
 use crate::host::{Effects, Packet, advertisement, config};
 
 #[derive(Debug, Clone)]
-enum Op {
+pub(super) enum Op {
     Startup,
     Shutdown,
     Fault(Fault),
@@ -215,29 +215,39 @@ impl Observed {
     }
 }
 
+/// Members and what happens to them.
+fn scenario() -> impl Strategy<Value = (Vec<Config>, Vec<(usize, Op)>)> {
+    (
+        proptest::collection::vec(member(), 1..4),
+        proptest::collection::vec((0..3_usize, op()), 1..100),
+    )
+}
+
+/// Runs a scenario, checks after every step, and returns what is left in the end.
+pub(super) fn observe(configs: Vec<Config>, ops: &[(usize, Op)]) -> Ensemble {
+    let better = vec![None; configs.len()];
+    let ensemble = Ensemble::started(configs);
+    let mut observed = Observed { ensemble, now: at(0), better };
+    for (member, op) in ops {
+        observed.apply(*member, op);
+    }
+    observed.check_recovery();
+    observed.ensemble
+}
+
 #[test]
 fn the_members_of_a_group_are_in_one_state() {
     let tally = RefCell::new(BTreeMap::<String, u64>::new());
     let source_file = Some(file!());
     let defaults = ProptestConfig::default();
     let cases = ProptestConfig { cases: defaults.cases * 2, source_file, ..defaults };
-    let scenario = (
-        proptest::collection::vec(member(), 1..4),
-        proptest::collection::vec((0..3_usize, op()), 1..100),
-    );
-    let outcome = TestRunner::new(cases).run(&scenario, |(configs, ops)| {
-        let better = vec![None; configs.len()];
-        let ensemble = Ensemble::started(configs);
-        let mut observed = Observed { ensemble, now: at(0), better };
-        for (member, op) in &ops {
-            observed.apply(*member, op);
-        }
-        observed.check_recovery();
+    let outcome = TestRunner::new(cases).run(&scenario(), |(configs, ops)| {
+        let ensemble = observe(configs, &ops);
         let mut tally = tally.borrow_mut();
-        for (from, to) in &observed.ensemble.reports {
+        for (from, to) in &ensemble.reports {
             *tally.entry(format!("{from} -> {to}")).or_default() += 1;
         }
-        *tally.entry("commands".into()).or_default() += observed.ensemble.commands;
+        *tally.entry("commands".into()).or_default() += ensemble.commands;
         Ok(())
     });
     if let Err(error) = outcome {

@@ -1,0 +1,127 @@
+//! The invariants of one virtual router after every step, which are those of `vrrp-fsm`'s own tests.
+#![no_main]
+
+#[path = "../../crates/vrrp-fsm/tests/suite/host.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod host;
+
+#[path = "."]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod properties {
+    #[path = "../../crates/vrrp-fsm/tests/suite/properties/observer.rs"]
+    mod observer;
+    #[path = "../../crates/vrrp-fsm/tests/suite/properties/ops.rs"]
+    mod ops;
+
+    use std::time::Duration;
+
+    use libfuzzer_sys::arbitrary::{Result, Unstructured};
+    use vrrp_fsm::{
+        AddressListPolicy, AddressesLostPolicy, Config, ReleasePolicy, SendFailurePolicy,
+        vrrp_proto::Version,
+    };
+
+    use self::{
+        observer::Observer,
+        ops::{Defect, FAULTS, Op, SOURCES},
+    };
+    use crate::host::config;
+
+    /// As many steps as there are octets for.
+    pub(crate) fn hold(choice: &mut Unstructured<'_>) -> Result<()> {
+        let config = configuration(choice)?;
+        let version = config.version;
+        let mut observer = Observer::new(config);
+        for _ in 0..200 {
+            let op = op(choice, version)?;
+            observer.apply(&op);
+        }
+        Ok(())
+    }
+
+    fn configuration(choice: &mut Unstructured<'_>) -> Result<Config> {
+        let version = if choice.ratio(1, 3)? { Version::V2 } else { Version::V3 };
+        let mut delay = || {
+            let long = choice.ratio(1, 4)?;
+            Ok(if long { milliseconds(choice, 5_000)? } else { Duration::ZERO })
+        };
+        let (preempt_delay, start_delay) = (delay()?, delay()?);
+        let [preempt, answer, late, anyone, keep, step_down]: [bool; 6] = choice.arbitrary()?;
+        let (released, recorded) = (ReleasePolicy::Anyone, ReleasePolicy::RecordedMaster);
+        let (kept, left) = (SendFailurePolicy::Keep, SendFailurePolicy::Release);
+        let (lost, reinstalled) = (AddressesLostPolicy::StepDown, AddressesLostPolicy::Reinstall);
+        Ok(config(choice.int_in_range(1..=255)?)
+            .version(version)
+            .advertisement_interval(interval(choice, version)?)
+            .preempt_delay(preempt_delay)
+            .start_delay(start_delay)
+            .preempt_mode(preempt)
+            .immediate_answer(answer)
+            .missed_advertisements(choice.int_in_range(1..=5)?)
+            .late_wake_rule(late)
+            .address_list_mismatch(AddressListPolicy::Count)
+            .release_from(if anyone { released } else { recorded })
+            .send_failure(if keep { kept } else { left })
+            .addresses_lost(if step_down { lost } else { reinstalled }))
+    }
+
+    fn op(choice: &mut Unstructured<'_>, version: Version) -> Result<Op> {
+        Ok(match choice.int_in_range(0..=23)? {
+            0 => Op::Startup,
+            1 => Op::Shutdown,
+            2 | 3 => Op::AdvanceClock(milliseconds(choice, 300)?),
+            4 => Op::AdvanceClock(milliseconds(choice, 8_000)?),
+            5 => Op::Pause(milliseconds(choice, 8_000)?),
+            6 | 7 => Op::Timeout,
+            8..=11 => Op::Receive {
+                source: choice.choose_index(SOURCES.len())?,
+                priority: choice.arbitrary()?,
+                interval: interval(choice, version)?,
+                defect: defect(choice)?,
+            },
+            12 | 13 => Op::AnswerEffect(!choice.ratio(1, 4)?),
+            14 => Op::StaleEffect,
+            15 => Op::Sending(choice.arbitrary()?),
+            16 => Op::Fault(choice.choose_index(FAULTS.len())?),
+            17 | 18 => Op::FaultCleared(choice.choose_index(FAULTS.len())?),
+            19 => Op::Source(choice.arbitrary()?),
+            20 => Op::Priority(choice.arbitrary()?),
+            21 => Op::Reconfigure {
+                priority: choice.int_in_range(1..=255)?,
+                interval: interval(choice, version)?,
+                addresses: choice.int_in_range(1..=3)?,
+            },
+            22 => Op::Overflow,
+            _ => Op::AddressesLost,
+        })
+    }
+
+    fn defect(choice: &mut Unstructured<'_>) -> Result<Defect> {
+        Ok(match choice.int_in_range(0..=13)? {
+            0 => Defect::Checksum,
+            1 => Defect::HopLimit,
+            2 => Defect::Vrid,
+            3 => Defect::Truncated,
+            4 => Defect::Version,
+            5 => Defect::Addresses,
+            _ => Defect::None,
+        })
+    }
+
+    fn interval(choice: &mut Unstructured<'_>, version: Version) -> Result<Duration> {
+        Ok(match version {
+            Version::V2 => Duration::from_secs(choice.int_in_range(1..=3)?),
+            Version::V3 => Duration::from_millis(10 * choice.int_in_range(1..=299)?),
+        })
+    }
+
+    fn milliseconds(choice: &mut Unstructured<'_>, below: u64) -> Result<Duration> {
+        Ok(Duration::from_millis(choice.int_in_range(0..=below - 1)?))
+    }
+}
+
+use libfuzzer_sys::{arbitrary::Unstructured, fuzz_target};
+
+fuzz_target!(|octets: &[u8]| {
+    let _end_of_the_octets = properties::hold(&mut Unstructured::new(octets));
+});
