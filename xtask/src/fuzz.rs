@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// How long each target runs
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
+    /// Watch every access to memory: our own parsers are safe Rust, but some of what they call is not. A seventh of the speed
+    #[arg(long)]
+    address_sanitizer: bool,
     /// Which targets [default: all]
     #[arg(value_name = "TARGET", value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     targets: Vec<String>,
@@ -42,14 +45,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     install()?;
     let all = TARGETS.map(str::to_owned);
     let targets = if arguments.targets.is_empty() { &all[..] } else { &arguments.targets };
+    let sanitizer = if arguments.address_sanitizer { "address" } else { "none" };
     let mut failed = false;
     for target in targets {
         let corpus = folder("corpus", target)?;
         seeds::sow(target, &corpus)?;
-        build(target)?;
-        let report = fuzz(target, &corpus, arguments.seconds)?;
+        build(target, sanitizer)?;
+        let report = fuzz(target, sanitizer, &corpus, arguments.seconds)?;
         failed |= !report.passed;
-        println!("{}", report.line(target));
+        println!("{}", report.line(target, sanitizer));
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -88,17 +92,18 @@ fn folder(kind: &str, target: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-fn cargo_fuzz(command: &str, target: &str) -> Command {
+fn cargo_fuzz(command: &str, sanitizer: &str, target: &str) -> Command {
     let mut fuzz = Command::new("rustup");
-    fuzz.args(["run", "nightly", "cargo", "fuzz", command, "--fuzz-dir", "fuzz", target]);
+    fuzz.args(["run", "nightly", "cargo", "fuzz", command, "--fuzz-dir", "fuzz"]);
+    fuzz.args(["--sanitizer", sanitizer, target]);
     // Cargo sets these for us, and they name the other toolchain.
     fuzz.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
     fuzz.current_dir(host::workspace());
     fuzz
 }
 
-fn build(target: &str) -> Result<(), String> {
-    if host::status(&mut cargo_fuzz("build", target))?.success() {
+fn build(target: &str, sanitizer: &str) -> Result<(), String> {
+    if host::status(&mut cargo_fuzz("build", sanitizer, target))?.success() {
         return Ok(());
     }
     Err(format!("the fuzz target {target} does not build"))
@@ -116,8 +121,8 @@ struct Report {
     reproducer: Option<PathBuf>,
 }
 
-fn fuzz(target: &str, corpus: &Path, seconds: u32) -> Result<Report, String> {
-    let mut fuzz = cargo_fuzz("run", target);
+fn fuzz(target: &str, sanitizer: &str, corpus: &Path, seconds: u32) -> Result<Report, String> {
+    let mut fuzz = cargo_fuzz("run", sanitizer, target);
     fuzz.arg(corpus).arg("--").args(["-print_final_stats=1", "-close_fd_mask=1"]);
     fuzz.args([format!("-max_total_time={seconds}"), format!("-timeout={HANG}")]);
     fuzz.arg(format!("-max_len={}", longest(target)));
@@ -158,7 +163,7 @@ fn read(lines: &[String]) -> Report {
 }
 
 impl Report {
-    fn line(&self, target: &str) -> String {
+    fn line(&self, target: &str, sanitizer: &str) -> String {
         let number = |value: Option<u64>| value.map_or("?".to_owned(), |value| value.to_string());
         let (speed, executions) = (number(self.speed), number(self.executions));
         match &self.reproducer {
@@ -168,7 +173,7 @@ impl Report {
             Some(path) => {
                 let path = path.display();
                 format!(
-                    "{target}: CRASH after {executions} executions\n  reproducer: {path}\n  replay:     cargo +nightly fuzz run {target} {path}"
+                    "{target}: CRASH after {executions} executions\n  reproducer: {path}\n  replay:     cargo +nightly fuzz run --sanitizer {sanitizer} {target} {path}"
                 )
             }
             None => format!("{target}: FAILED without a reproducer; see above"),
@@ -191,9 +196,12 @@ mod tests {
         .map(str::to_owned);
         let report = read(&lines);
         assert_eq!((report.executions, report.speed), (Some(4711), Some(157)));
-        let line = report.line("journal");
-        assert!(line.ends_with("fuzz run journal /x/fuzz/artifacts/journal/crash-0a"), "{line}");
-        let passed = Report { passed: true, ..report }.line("journal");
+        let line = report.line("journal", "none");
+        assert!(
+            line.ends_with("fuzz run --sanitizer none journal /x/fuzz/artifacts/journal/crash-0a"),
+            "{line}"
+        );
+        let passed = Report { passed: true, ..report }.line("journal", "none");
         assert_eq!(passed, "journal: 4711 executions, 157 executions/s, no crash");
     }
 
