@@ -3,9 +3,10 @@
 use core::fmt;
 use std::time::SystemTime;
 
+use feed::{Feed, FeedSink, Report};
 use healthcheck::{Failure, Outcome};
 use ipvs::{DestinationKey, ServiceKey};
-use reactor::{Clock, Feed, FeedSink, Report};
+use reactor::Clock;
 
 /// Something happened.
 #[derive(Clone, Debug)]

@@ -9,7 +9,6 @@
 //!   `now`, and gives [`Timers::next_deadline`] to [`Reactor::wait`].
 //! - [`Waker`] ends a wait from another thread.
 //! - [`Clock`] is the only reader of the clock.
-//! - [`Feed`] tells other threads what happened: bounded, the oldest dropped and counted, so that the loop never waits for a reader.
 //!
 //! A reactor is itself a pollable descriptor ([`AsFd`](std::os::fd::AsFd)), so that something built on one can be stepped from a foreign
 //! loop: readable means that [`Reactor::poll`] has events.
@@ -42,14 +41,12 @@
 
 mod clock;
 mod events;
-mod feed;
 mod poll;
 mod timers;
 mod waker;
 
 pub use clock::Clock;
 pub use events::{Event, Events};
-pub use feed::{Feed, FeedSink, Report};
 pub use poll::{Interest, Reactor, Registration, Token};
 pub use timers::Timers;
 pub use waker::Waker;

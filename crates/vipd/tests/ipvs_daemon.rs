@@ -107,36 +107,26 @@ fn real_servers_come_and_go_and_the_service_ends_with_the_daemon() {
 #[test]
 fn a_killed_daemon_leaves_the_service_to_its_successor() {
     lab::need!(netns, ipvs);
-    let scene = Scene::new();
-    let (_first, _second) = (scene.serve("192.0.2.11"), scene.serve("192.0.2.12"));
-    let mut daemon = scene.start(&configuration());
-    scene
-        .wait_for(&["192.0.2.11:80", "192.0.2.12:80"])
-        .unwrap_or_else(|| panic!("{}", daemon.log()));
-    daemon.kill().unwrap();
-    assert!(scene.has_service(), "nobody was there to remove it");
-    let mut successor = scene.start(&configuration().replace("192.0.2.100 80", "192.0.2.100 81"));
-    assert!(
-        lab::eventually(PATIENCE, || (!scene.has_service()).then_some(())).is_some(),
-        "{}",
-        successor.log()
+    a_successor_removes_what_a_killed_daemon_left(
+        &configuration().replace("192.0.2.100 80", "192.0.2.100 81"),
     );
-    assert_eq!(successor.terminate().unwrap().code(), Some(0), "{}", successor.log());
-    assert_eq!(Table::of_proc(&scene.director).unwrap().services, []);
 }
 
 #[test]
 fn services_of_a_killed_daemon_go_although_none_is_configured_any_more() {
     lab::need!(netns, ipvs);
+    a_successor_removes_what_a_killed_daemon_left("! no virtual_server any more\n");
+}
+
+fn a_successor_removes_what_a_killed_daemon_left(successor: &str) {
     let scene = Scene::new();
     let (_first, _second) = (scene.serve("192.0.2.11"), scene.serve("192.0.2.12"));
     let mut daemon = scene.start(&configuration());
-    scene
-        .wait_for(&["192.0.2.11:80", "192.0.2.12:80"])
-        .unwrap_or_else(|| panic!("{}", daemon.log()));
+    let served = scene.wait_for(&["192.0.2.11:80", "192.0.2.12:80"]);
+    assert!(served.is_some(), "{}", daemon.log());
     daemon.kill().unwrap();
     assert!(scene.has_service(), "nobody was there to remove it");
-    let mut successor = scene.start("! no virtual_server any more\n");
+    let mut successor = scene.start(successor);
     assert!(
         lab::eventually(PATIENCE, || (!scene.has_service()).then_some(())).is_some(),
         "{}",

@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use reactor::{Clock, Feed, FeedSink, Report};
+use feed::{Feed, FeedSink, Report};
+use reactor::Clock;
 use vrrp_fsm::{Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
