@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 /// A program and the Debian package that has it.
 pub(crate) type Program = (&'static str, &'static str);
 
+pub(crate) const FRR: Program = ("/usr/lib/frr/vrrpd", "frr");
 pub(crate) const IP: Program = ("ip", "iproute2");
 pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");
 pub(crate) const KEEPALIVED: Program = ("keepalived", "keepalived");
@@ -61,6 +62,7 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<(), String> {
     let services = packages.iter().filter_map(|package| match *package {
         "nginx-light" => Some("nginx"),
         "keepalived" => Some("keepalived"),
+        "frr" => Some("frr"),
         _ => None,
     });
     let mut disable = Command::new("systemctl");

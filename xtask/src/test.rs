@@ -16,7 +16,7 @@ mod tally;
 /// Run all tests: unit, documentation, and against the real kernel (user-mode Linux where it has no `ip_vs`)
 ///
 /// What cannot run on this machine is named, counted as skipped and explained. The environment variable REQUIRE
-/// (netns,uml,keepalived,... with commas between) turns such skips into failures. What ran and passed is listed in
+/// (netns,uml,keepalived,frr,... with commas between) turns such skips into failures. What ran and passed is listed in
 /// target/tests-ran.txt, for `cargo xtask ledger`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -73,7 +73,8 @@ fn install(arguments: &Arguments, has_ipvs: bool) {
     if arguments.no_install {
         return;
     }
-    let mut programs = vec![packages::IP, packages::IPVSADM, packages::KEEPALIVED, packages::NGINX];
+    let mut programs =
+        vec![packages::FRR, packages::IP, packages::IPVSADM, packages::KEEPALIVED, packages::NGINX];
     if !has_ipvs {
         programs.extend(packages::UML);
     }

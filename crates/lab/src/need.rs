@@ -16,7 +16,8 @@ use crate::privilege;
 ///
 /// The needs: `netns` (root, or a user namespace: the test binary is then started again inside one), `root` (of the
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
-/// always supply it), `uml`, and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
+/// always supply it), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own), and
+/// the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
 #[macro_export]
 macro_rules! need {
     ($($need:ident),+ $(,)?) => {
@@ -71,6 +72,7 @@ pub fn check(need: &str) -> Result<(), String> {
         }
         "keepalived" | "ipvsadm" | "tcpdump" | "tshark" | "python3" => program(need, need),
         "nginx" => program("nginx", "nginx-light"),
+        "frr" => frr(),
         other => panic!("no such need: {other}"),
     }
 }
@@ -99,6 +101,15 @@ fn program(name: &str, package: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no program `{name}`; install it with: apt-get install {package}"))
+}
+
+/// Its daemons run as a user of their own, whom a user namespace does not have.
+fn frr() -> Result<(), String> {
+    if crate::peers::frr::program("vrrpd").is_none() {
+        return Err("no program `vrrpd`; install it with: apt-get install frr".to_owned());
+    }
+    program("setpriv", "util-linux")?;
+    if privilege::is_machine_root() { Ok(()) } else { Err("run as root".to_owned()) }
 }
 
 fn network_namespaces() -> Result<(), String> {

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use lab::peers::{Daemon, Nginx};
+use lab::peers::{Daemon, Frr, FrrVirtualRouter, Nginx};
 use lab::probe::Prober;
 use lab::{AddressMonitor, Bridge, Capture, Filter, Namespace, Node, need};
 
@@ -84,4 +84,37 @@ fn keepalived_takes_an_address_and_gives_it_back() {
     daemon.signal(rustix::process::Signal::TERM).unwrap();
     address(false);
     daemon.terminate().unwrap();
+}
+
+#[test]
+fn frr_takes_its_interface_up_says_goodbye_and_leaves_nothing() {
+    need!(netns, frr);
+    let (switch, node) = (Bridge::new().unwrap(), Node::new().unwrap());
+    switch.attach(&node, "eth0", "router").unwrap();
+    node.ip("addr add 192.0.2.3/24 dev eth0").unwrap();
+    Frr::virtual_interface(&node, "vrrp4", "eth0", 7, &["192.0.2.9/24"]).unwrap();
+    let configuration = FrrVirtualRouter {
+        interface: "eth0",
+        vrid: 7,
+        version: 3,
+        priority: 254,
+        milliseconds: 100,
+        preempt: true,
+        addresses: &["192.0.2.9".parse().unwrap()],
+    }
+    .configuration();
+    let capture = Capture::open(switch.namespace(), "router", Filter::Failover).unwrap();
+    let frr = Frr::start(&node, &configuration).unwrap();
+    let next = |wanted: u8| {
+        let find = |frame: &lab::Frame| {
+            (frame.is_vrrp() && frame.payload().get(22) == Some(&wanted)).then(|| frame.clone())
+        };
+        capture.find(PATIENCE, find).unwrap().unwrap_or_else(|| panic!("{}", frr.log()))
+    };
+    assert_eq!(next(254).source_mac(), Some([0, 0, 0x5e, 0, 1, 7]));
+    frr.vrrpd().signal_stop().unwrap();
+    next(0);
+    let ids = frr.ids();
+    frr.stop().unwrap();
+    assert!(ids.iter().all(|id| !std::path::Path::new(&format!("/proc/{id}")).exists()));
 }
