@@ -45,6 +45,10 @@ pub struct Conditions {
     pub spurious_wakes: Chance,
     /// How many datagrams wait for a process that stands still; a kernel keeps the oldest.
     pub receive_queue: usize,
+    /// How much faster (or slower, if negative) the router's clock is than the simulation's, in
+    /// parts per million: a bad oscillator, a clock that is slewed. On top of the up to 50 either
+    /// way that every router has; its clock does not jump when this changes.
+    pub clock_drift: i32,
 }
 
 impl Default for Conditions {
@@ -58,6 +62,7 @@ impl Default for Conditions {
             wake_latency: Duration::ZERO,
             spurious_wakes: Chance::NEVER,
             receive_queue: 256,
+            clock_drift: 0,
         }
     }
 }
@@ -96,6 +101,8 @@ pub(crate) struct Host {
     pub(crate) seed: u64,
     pub(crate) source: IpAddr,
     pub(crate) clock: LocalClock,
+    /// Parts per million that its clock is off by under the best conditions.
+    pub(crate) own_drift: i32,
     pub(crate) conditions: Conditions,
     /// The process; `None` while it does not run.
     pub(crate) machine: Option<VirtualRouter>,
@@ -123,6 +130,16 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn runs(&self) -> bool {
         self.machine.is_some() && !self.paused
+    }
+
+    /// Changes the surroundings. A deadline that is armed comes sooner or later if the clock runs at
+    /// another speed.
+    pub(crate) fn set_conditions(&mut self, now: Instant, conditions: Conditions) {
+        self.conditions = conditions;
+        self.clock.set_drift(now, self.own_drift.saturating_add(conditions.clock_drift));
+        if let (Some(deadline), Some(wake_at)) = (self.deadline, &mut self.wake_at) {
+            *wake_at = self.clock.global(deadline).max(now);
+        }
     }
 
     /// Forgets all that a process knows.

@@ -11,7 +11,7 @@
 //! ```text
 //!   Simulation = seed + virtual clock + queue of what is under way
 //!     |-- routers: a real machine each, Conditions around it (how long, how likely, how late)
-//!     |-- Links between them, one a direction: delay, jitter, loss, duplication; cuts and partitions
+//!     |-- Links between them, one a direction: delay, jitter, reordering, loss, duplication, cuts
 //!     |-- Invariants, checked after every step; Bounds, checked when the network is quiet
 //!     `-- Tally of what happened how often; Timeline of what happened when, with a drawing
 //! ```

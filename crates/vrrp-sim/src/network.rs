@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use fastrand::Rng;
+use vrrp_fsm::Instant;
 
 use crate::{Chance, RouterId, chance::up_to};
 
@@ -14,6 +15,11 @@ pub struct Link {
     pub delay: Duration,
     /// How much longer it may take; packets overtake each other when this exceeds their distance.
     pub jitter: Duration,
+    /// How likely a packet is held back, so that later ones overtake it: two ways of unequal length,
+    /// a busy core of a switch.
+    pub reordering: Chance,
+    /// How long such a packet is held back, on top of delay and jitter.
+    pub held_back: Duration,
     /// How likely a packet is lost.
     pub loss: Chance,
     /// How likely a packet arrives twice, each copy with its own jitter.
@@ -24,7 +30,20 @@ impl Link {
     /// The longest a packet takes: D in the bounds of [`Bounds`](crate::Bounds).
     #[must_use]
     pub fn longest(&self) -> Duration {
-        self.delay + self.jitter
+        let held_back =
+            if self.reordering == Chance::NEVER { Duration::ZERO } else { self.held_back };
+        self.delay + self.jitter + held_back
+    }
+
+    /// Whether no packet can overtake another.
+    fn is_in_order(&self) -> bool {
+        self.jitter.is_zero() && (self.reordering == Chance::NEVER || self.held_back.is_zero())
+    }
+
+    /// How long one packet takes.
+    fn takes(&self, rng: &mut Rng) -> Duration {
+        let held_back = if self.reordering.happens(rng) { self.held_back } else { Duration::ZERO };
+        self.delay + up_to(rng, self.jitter) + held_back
     }
 }
 
@@ -33,6 +52,8 @@ impl Default for Link {
         Self {
             delay: Duration::from_micros(100),
             jitter: Duration::ZERO,
+            reordering: Chance::NEVER,
+            held_back: Duration::ZERO,
             loss: Chance::NEVER,
             duplication: Chance::NEVER,
         }
@@ -45,7 +66,10 @@ pub(crate) enum Fate {
     /// There is no way there at the moment.
     Cut,
     Lost,
+    /// After so long.
     Arrives(Duration),
+    /// The same, before one that was sent earlier.
+    Overtakes(Duration),
     Twice(Duration, Duration),
 }
 
@@ -63,6 +87,8 @@ pub(crate) struct Network {
 struct Way {
     cut: bool,
     own: Option<Link>,
+    /// When the last of the packets sent so far arrives.
+    latest: Instant,
 }
 
 impl Network {
@@ -136,32 +162,37 @@ impl Network {
     /// Whether no packet can overtake another.
     pub(crate) fn in_order(&self) -> bool {
         let own = self.ways.iter().flatten().filter_map(|way| way.own);
-        own.chain([self.default]).all(|link| link.jitter.is_zero())
+        own.chain([self.default]).all(|link| link.is_in_order())
     }
 
-    pub(crate) fn fate(&self, rng: &mut Rng, from: RouterId, to: RouterId) -> Fate {
-        let Some(way) = self.way(from, to).filter(|way| !way.cut) else {
+    pub(crate) fn fate(
+        &mut self,
+        rng: &mut Rng,
+        now: Instant,
+        from: RouterId,
+        to: RouterId,
+    ) -> Fate {
+        let (default, echo) = (self.default, self.echo);
+        let Some(way) = self.way_mut(from, to).filter(|way| !way.cut) else {
             return Fate::Cut;
         };
-        if from == to && !self.echo.happens(rng) {
+        if from == to && !echo.happens(rng) {
             return Fate::Cut;
         }
-        let link = way.own.unwrap_or(self.default);
+        let link = way.own.unwrap_or(default);
         if link.loss.happens(rng) {
             return Fate::Lost;
         }
-        let mut takes = || link.delay + up_to(rng, link.jitter);
-        let first = takes();
-        let second = takes();
+        let after = link.takes(rng);
+        let overtakes = now + after < way.latest;
+        way.latest = way.latest.max(now + after);
         if link.duplication.happens(rng) {
-            Fate::Twice(first, second)
+            Fate::Twice(after, link.takes(rng))
+        } else if overtakes {
+            Fate::Overtakes(after)
         } else {
-            Fate::Arrives(first)
+            Fate::Arrives(after)
         }
-    }
-
-    fn way(&self, from: RouterId, to: RouterId) -> Option<&Way> {
-        self.ways.get(from.index())?.get(to.index())
     }
 
     fn way_mut(&mut self, from: RouterId, to: RouterId) -> Option<&mut Way> {
@@ -186,9 +217,12 @@ mod tests {
         let (mut network, [a, b, c]) = three();
         network.partition(&[&[a, b]]);
         let mut rng = Rng::with_seed(1);
-        assert_eq!(network.fate(&mut rng, a, b), Fate::Arrives(Link::default().delay));
-        assert_eq!(network.fate(&mut rng, a, c), Fate::Cut);
-        assert_eq!(network.fate(&mut rng, c, b), Fate::Cut);
+        assert_eq!(
+            network.fate(&mut rng, Instant::ZERO, a, b),
+            Fate::Arrives(Link::default().delay)
+        );
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, c), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, c, b), Fate::Cut);
         assert!(!network.is_whole());
         network.heal();
         assert!(network.is_whole());
@@ -199,17 +233,23 @@ mod tests {
         let (mut network, [a, b, _]) = three();
         network.set_cut(a, b, true);
         let mut rng = Rng::with_seed(1);
-        assert_eq!(network.fate(&mut rng, a, b), Fate::Cut);
-        assert_eq!(network.fate(&mut rng, b, a), Fate::Arrives(Link::default().delay));
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, b), Fate::Cut);
+        assert_eq!(
+            network.fate(&mut rng, Instant::ZERO, b, a),
+            Fate::Arrives(Link::default().delay)
+        );
     }
 
     #[test]
     fn nobody_hears_itself_unless_there_is_an_echo() {
         let (mut network, [a, ..]) = three();
         let mut rng = Rng::with_seed(1);
-        assert_eq!(network.fate(&mut rng, a, a), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, a), Fate::Cut);
         network.set_echo(Chance::ALWAYS);
-        assert_eq!(network.fate(&mut rng, a, a), Fate::Arrives(Link::default().delay));
+        assert_eq!(
+            network.fate(&mut rng, Instant::ZERO, a, a),
+            Fate::Arrives(Link::default().delay)
+        );
     }
 
     #[test]
@@ -217,14 +257,17 @@ mod tests {
         let (mut network, [a, b, _]) = three();
         let (delay, jitter) = (Duration::from_millis(2), Duration::from_millis(3));
         let duplication = Chance::percent(10);
-        network.set_link(a, b, Link { delay, jitter, loss: Chance::percent(30), duplication });
+        let link = Link { delay, jitter, duplication, ..Link::default() };
+        network.set_link(a, b, Link { loss: Chance::percent(30), ..link });
         let mut rng = Rng::with_seed(7);
         let (mut lost, mut twice) = (0, 0);
         for _ in 0..10_000 {
-            match network.fate(&mut rng, a, b) {
+            match network.fate(&mut rng, Instant::ZERO, a, b) {
                 Fate::Cut => panic!("the way is open"),
                 Fate::Lost => lost += 1,
-                Fate::Arrives(after) => assert!(delay <= after && after <= delay + jitter),
+                Fate::Arrives(after) | Fate::Overtakes(after) => {
+                    assert!(delay <= after && after <= delay + jitter);
+                }
                 Fate::Twice(..) => twice += 1,
             }
         }
@@ -232,7 +275,30 @@ mod tests {
         assert!((600..800).contains(&twice), "{twice}");
         assert_eq!(network.longest(), delay + jitter);
         network.calm();
-        let fate = network.fate(&mut rng, a, b);
-        assert!(matches!(fate, Fate::Arrives(after) if after <= delay + jitter), "{fate:?}");
+        let fate = network.fate(&mut rng, Instant::ZERO, a, b);
+        let (Fate::Arrives(after) | Fate::Overtakes(after)) = fate else { panic!("{fate:?}") };
+        assert!(after <= delay + jitter);
+    }
+
+    #[test]
+    fn what_follows_a_packet_that_is_held_back_overtakes_it() {
+        let (mut network, [a, b, _]) = three();
+        let held_back = Duration::from_millis(5);
+        let mut link = Link { reordering: Chance::ALWAYS, held_back, ..Link::default() };
+        network.set_link(a, b, link);
+        let mut rng = Rng::with_seed(1);
+        assert_eq!(
+            network.fate(&mut rng, Instant::ZERO, a, b),
+            Fate::Arrives(link.delay + held_back)
+        );
+        assert!(!network.in_order());
+        assert_eq!(network.longest(), link.delay + held_back);
+        link.reordering = Chance::NEVER;
+        network.set_link(a, b, link);
+        let soon = Instant::from_nanos(1_000_000);
+        assert_eq!(network.fate(&mut rng, soon, a, b), Fate::Overtakes(link.delay));
+        let later = Instant::from_nanos(9_000_000);
+        assert_eq!(network.fate(&mut rng, later, a, b), Fate::Arrives(link.delay));
+        assert_eq!(network.longest(), link.delay);
     }
 }

@@ -23,10 +23,13 @@ impl Scenario {
         let routers: Vec<Participant> =
             (0..group.size).map(|index| group.participant(&mut rng, index)).collect();
         let interval = group.interval;
-        // A Backup stands two missing advertisements: jitter and late timers together stay below one.
+        // A Backup stands one missing advertisement: jitter, packets held back, late timers and clocks
+        // that drift apart stay below that together.
         let link = Link {
             delay: up_to(&mut rng, interval / 8),
             jitter: if rng.bool() { Duration::ZERO } else { up_to(&mut rng, interval / 4) },
+            reordering: Chance::percent(*pick(&mut rng, &[0, 0, 10])),
+            held_back: up_to(&mut rng, interval / 2),
             ..Link::default()
         };
         let rounds = (0..rng.usize(1..=4)).map(|_| group.round(&mut rng, link)).collect();
@@ -137,6 +140,7 @@ impl Group {
             install: up_to(rng, Duration::from_millis(300)),
             remove: up_to(rng, Duration::from_millis(300)),
             wake_latency: if rng.bool() { Duration::ZERO } else { up_to(rng, self.interval / 8) },
+            clock_drift: *pick(rng, DRIFTS),
             ..Conditions::default()
         };
         Participant { config, source, conditions }
@@ -171,6 +175,8 @@ impl Group {
                 loss: Chance::percent(*pick(rng, &[0, 1, 10, 30, 60])),
                 duplication: Chance::percent(*pick(rng, &[0, 5, 50])),
                 jitter: if one_in(rng, 4) { self.interval * 3 } else { link.jitter },
+                reordering: Chance::percent(*pick(rng, &[0, 0, 20, 50])),
+                held_back: up_to(rng, self.interval * 5),
                 ..link
             }),
             20 => Act::Replay(id, up_to(rng, self.interval * 4)),
@@ -198,6 +204,8 @@ impl Group {
             wake_latency: up_to(rng, self.interval / 8),
             spurious_wakes: Chance::percent(20),
             receive_queue: *pick(rng, &[256, 2]),
+            // A tenth: neither NTP nor any oscillator is that wrong.
+            clock_drift: rng.i32(-100_000..=100_000),
         }
     }
 
@@ -209,6 +217,9 @@ impl Group {
         }
     }
 }
+
+/// Clocks as they are bought, and up to a percent wrong, in parts per million.
+const DRIFTS: &[i32] = &[0, 0, 500, -500, 5_000, -10_000, 10_000];
 
 const VRID: Vrid = match Vrid::new(51) {
     Ok(vrid) => vrid,

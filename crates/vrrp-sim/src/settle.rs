@@ -15,7 +15,8 @@ use crate::{
 /// How soon things have to happen in a quiet network, computed from the configurations.
 ///
 /// With A the longest advertisement interval, k how many may be missed, S the skew time, D the
-/// longest delay of a packet and g the longest delay of a timer:
+/// longest delay of a packet and g the longest delay of a timer, all of them as long as the slowest
+/// of the routers' clocks makes them:
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
@@ -54,9 +55,15 @@ const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 /// finding, its longest interval, and seven seconds for an address that could not be removed.
 const RECOVERY: Duration = Duration::from_secs(64 * 130);
 
+const MILLION: u32 = 1_000_000;
+
+/// Clocks and the bounds here are rounded to nanoseconds.
+const ROUNDING: Duration = Duration::from_micros(1);
+
 impl Simulation {
     /// Ends every fault but crashes and shutdowns (cuts, loss, duplication, pauses, lost links,
-    /// failing effects; delays and jitter stay), waits for the election to be over, and checks that
+    /// failing effects; delays, jitter,
+    /// reordering and the drift of clocks stay), waits for the election to be over, and checks that
     ///
     /// - exactly one candidate is Master, within [`Bounds::one_master`], and it has the addresses,
     /// - two Masters coexisted no longer than `min(A_w + D, A_l + 2D)`, or `A_w + D` if there were
@@ -84,7 +91,7 @@ impl Simulation {
     fn settle_watched(&mut self) -> Result<Option<RouterId>, Violation> {
         // A Master that could not send may give up until it has sent again.
         let interval = self.hosts.iter().map(interval).max().unwrap_or_default();
-        self.run_for(interval + self.slack())?;
+        self.run_for(self.stretched(interval) + self.slack())?;
         // Who stayed away comes back, who left is gone, addresses that could not be removed are: each
         // of these may take several attempts, further and further apart.
         self.run_until(RECOVERY, |simulation| {
@@ -163,7 +170,7 @@ impl Simulation {
         let conditions = self.hosts.iter().map(|host| host.conditions);
         let work = conditions.map(|conditions| conditions.install.max(conditions.remove)).max();
         Bounds {
-            one_master: down.max().unwrap_or_default() + interval + self.slack(),
+            one_master: self.stretched(down.max().unwrap_or_default() + interval) + self.slack(),
             addresses: work.unwrap_or_default() * 2 + self.slack(),
         }
     }
@@ -171,7 +178,14 @@ impl Simulation {
     /// D, and what timers and clocks are off by.
     fn slack(&self) -> Duration {
         let wakes = self.hosts.iter().map(|host| host.conditions.wake_latency);
-        self.network.longest() + wakes.max().unwrap_or_default() * 2 + DRIFT_ALLOWANCE
+        self.network.longest() + wakes.max().unwrap_or_default() * 2 + ROUNDING
+    }
+
+    /// How long the slowest of the clocks takes for `timers`.
+    fn stretched(&self, timers: Duration) -> Duration {
+        let drifts = self.hosts.iter().map(|host| host.clock.drift_ppm());
+        let slowest = drifts.min().unwrap_or_default().min(0).unsigned_abs();
+        timers * MILLION / MILLION.saturating_sub(slowest).max(1)
     }
 
     fn calm(&mut self) -> Result<(), Violation> {
@@ -237,7 +251,8 @@ impl Simulation {
     /// The shortest time that any Backup waits, and D; `None` if there is no Backup.
     fn backups_wait(&self, wait: impl Fn(&Host, &VirtualRouter) -> Duration) -> Option<Duration> {
         let backups = self.candidates().filter(|(_, machine)| machine.state() == State::Backup);
-        Some(backups.map(|(host, machine)| wait(host, machine)).min()? + self.slack())
+        let timers = backups.map(|(host, machine)| wait(host, machine)).min()?;
+        Some(self.stretched(timers) + self.slack())
     }
 
     fn take_over(
@@ -300,10 +315,10 @@ impl Simulation {
         let slack = self.slack();
         match masters.as_slice() {
             [(.., loser), (.., winner)] if answers(winner) => {
-                let answered = interval(loser) + ANSWER_INTERVAL + slack;
-                interval(winner).min(answered) + slack
+                let answered = self.stretched(interval(loser) + ANSWER_INTERVAL) + slack;
+                self.stretched(interval(winner)).min(answered) + slack
             }
-            [.., (.., winner)] => interval(winner) + slack,
+            [.., (.., winner)] => self.stretched(interval(winner)) + slack,
             [] => Duration::ZERO,
         }
     }
@@ -316,9 +331,6 @@ impl Simulation {
         })
     }
 }
-
-/// Clocks of the simulation are off by at most 50 ppm either way; this covers a minute.
-const DRIFT_ALLOWANCE: Duration = Duration::from_millis(6);
 
 /// Whether a Master answers a losing advertisement at once; an owner of version 2 does not hear any.
 fn answers(host: &Host) -> bool {

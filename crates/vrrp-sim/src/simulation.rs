@@ -87,14 +87,15 @@ impl Simulation {
         VirtualRouter::new(config.clone(), 0)?;
         let id = RouterId::from_index(self.hosts.len());
         // No two hosts agree on the time, nor do their clocks run equally fast.
-        let clock = LocalClock::new(self.rng.u64(..1 << 50), self.rng.i32(-50..=50));
+        let (epoch, own_drift) = (self.rng.u64(..1 << 50), self.rng.i32(-50..=50));
         self.hosts.push(Host {
             name: name.to_owned(),
             checker: Checker::new(&config),
             config,
             seed: self.rng.u64(..),
             source,
-            clock,
+            clock: LocalClock::new(epoch, own_drift),
+            own_drift,
             conditions: Conditions::default(),
             machine: None,
             incarnation: 0,
@@ -128,8 +129,13 @@ impl Simulation {
 
     /// Sets what a router's surroundings are like.
     pub fn set_conditions(&mut self, id: RouterId, conditions: Conditions) {
+        let now = self.now;
         if let Some(host) = self.host_mut(id) {
-            host.conditions = conditions;
+            let drifts = host.conditions.clock_drift != conditions.clock_drift;
+            host.set_conditions(now, conditions);
+            if drifts {
+                self.count(Subject::Fault, "clock drift");
+            }
         }
     }
 

@@ -156,7 +156,7 @@ impl Simulation {
             if !packet.destination.is_multicast() && packet.destination != host.source {
                 continue;
             }
-            let fate = self.network.fate(&mut self.rng, from, to);
+            let fate = self.network.fate(&mut self.rng, self.now, from, to);
             let mut arrive = |after| {
                 self.queue.push(self.now + after, Event::Arrives { to, packet: packet.clone() });
             };
@@ -166,6 +166,10 @@ impl Simulation {
                 Fate::Arrives(after) => {
                     arrive(after);
                     self.count(Subject::Network, "delivered");
+                }
+                Fate::Overtakes(after) => {
+                    arrive(after);
+                    self.count(Subject::Network, "reordered");
                 }
                 Fate::Twice(first, second) => {
                     arrive(first);

@@ -281,3 +281,56 @@ fn a_backup_that_wakes_late_to_an_empty_queue_waits_for_news() -> Result<(), Vio
     assert!(sim.masters().eq([left]));
     Ok(())
 }
+
+/// How long the Backup waits after a crash of the Master when its clock is so many ppm too fast.
+fn takeover_with_clock(clock_drift: i32) -> Result<Duration, Violation> {
+    let (mut sim, _, right) = pair(17);
+    sim.set_conditions(right, Conditions { clock_drift, ..Conditions::default() });
+    sim.start_all()?;
+    sim.settle()?;
+    next_advertisement(&mut sim)?;
+    Ok(sim.fail_over()?.unwrap().after)
+}
+
+#[test]
+fn a_fast_clock_takes_over_early_and_a_slow_one_late() -> Result<(), Violation> {
+    let right = takeover_with_clock(0)?;
+    let (early, late) = (takeover_with_clock(100_000)?, takeover_with_clock(-100_000)?);
+    // A tenth of 3.6 s, more or less.
+    assert!((300..360).contains(&right.abs_diff(early).as_millis()), "{right:?}, {early:?}");
+    assert!((370..440).contains(&late.abs_diff(right).as_millis()), "{right:?}, {late:?}");
+    Ok(())
+}
+
+#[test]
+fn a_clock_that_changes_its_speed_moves_the_deadline_that_is_armed() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(18);
+    sim.start_all()?;
+    sim.settle()?;
+    next_advertisement(&mut sim)?;
+    sim.crash(left);
+    sim.run_for(SECOND)?;
+    sim.set_conditions(right, Conditions { clock_drift: -500_000, ..Conditions::default() });
+    let after = sim.run_until(10 * SECOND, |sim| sim.masters().next().is_some())?.unwrap();
+    // What is left of 3.6 s takes twice as long.
+    assert!(after.abs_diff(Duration::from_millis(5_200)) < SECOND / 20, "{after:?}");
+    Ok(())
+}
+
+#[test]
+fn an_old_advertisement_that_was_overtaken_by_a_farewell_only_delays() -> Result<(), Violation> {
+    let (mut sim, left, right) = pair(19);
+    sim.start_all()?;
+    sim.settle()?;
+    // The next advertisement arrives half a second late, and the farewell before it.
+    let reordering = Chance::ALWAYS;
+    sim.set_links(Link { reordering, held_back: SECOND / 2, ..Link::default() });
+    let sent = sim.tally().count(Subject::Output, "send");
+    sim.run_until(2 * SECOND, |sim| sim.tally().count(Subject::Output, "send") > sent)?;
+    sim.set_links(Link::default());
+    sim.shut_down(left)?;
+    assert_eq!(sim.tally().count(Subject::Network, "reordered"), 1);
+    let after = sim.run_until(10 * SECOND, |sim| sim.masters().eq([right]))?.unwrap();
+    assert!(after.abs_diff(Duration::from_millis(4_109)) < SECOND / 100, "{after:?}");
+    Ok(())
+}
