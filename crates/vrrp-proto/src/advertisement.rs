@@ -1,8 +1,8 @@
 use core::{net::IpAddr, slice};
 
 use crate::{
-    AdverInt, AuthenticationType, ChecksumForm, Interval, MaxAdvertiseInterval, ParseError,
-    Priority, PseudoHeader, Version, Vrid, checksum::Sum,
+    AddressFamily, AdverInt, AuthenticationType, ChecksumForm, Interval, MaxAdvertiseInterval,
+    ParseError, Priority, PseudoHeader, Version, Vrid, checksum::Sum,
 };
 
 /// The fields every version has in the same place, before anything is verified.
@@ -45,6 +45,20 @@ impl Header {
             priority: Priority::new(*priority),
             address_count: *address_count,
         })
+    }
+
+    /// Octets of the whole message, if the packet is of this family. A trailer is no part of it.
+    #[must_use]
+    pub fn message_len(&self, family: AddressFamily) -> usize {
+        message_len(self.version, usize::from(self.address_count), family)
+    }
+
+    /// Parts the octets this header was read from into the message and what follows it: nothing, or
+    /// a [`Trailer`](crate::Trailer), or octets that have no business there. A message that is not
+    /// complete is returned as it is.
+    #[must_use]
+    pub fn split<'a>(&self, octets: &'a [u8], family: AddressFamily) -> (&'a [u8], &'a [u8]) {
+        octets.split_at_checked(self.message_len(family)).unwrap_or((octets, &[]))
     }
 }
 
@@ -106,7 +120,7 @@ impl<'a> Advertisement<'a> {
         else {
             return Err(ParseError::TooShort { len: message.len() });
         };
-        if (header.version, packet.family()) == (Version::V2, crate::AddressFamily::Ipv6) {
+        if (header.version, packet.family()) == (Version::V2, AddressFamily::Ipv6) {
             return Err(ParseError::Version2OverIpv6);
         }
         let (addresses, trailer) = split_body(header, packet, message.len(), body)?;
@@ -205,6 +219,15 @@ impl<'a> Advertisement<'a> {
     }
 }
 
+/// Octets of a message: the fixed header, the addresses and VRRPv2's authentication data.
+pub(crate) const fn message_len(version: Version, count: usize, family: AddressFamily) -> usize {
+    let authentication_data = match version {
+        Version::V2 => 8,
+        Version::V3 => 0,
+    };
+    8 + count * family.address_len() + authentication_data
+}
+
 /// The addresses behind the fixed header, and VRRPv2's authentication data behind them.
 fn split_body(
     header: Header,
@@ -214,11 +237,7 @@ fn split_body(
 ) -> Result<(Addresses<'_>, Option<&[u8; 8]>), ParseError> {
     let count = header.address_count;
     let addresses_len = usize::from(count) * packet.family().address_len();
-    let trailer_len = match header.version {
-        Version::V2 => 8,
-        Version::V3 => 0,
-    };
-    let need = 8 + addresses_len + trailer_len;
+    let need = header.message_len(packet.family());
     let incomplete = ParseError::Incomplete { count, need, len };
     if len > need {
         return Err(ParseError::TrailingOctets { count, need, len });

@@ -1,6 +1,6 @@
-use core::{fmt, net::Ipv4Addr};
+use core::{fmt, net::Ipv4Addr, time::Duration};
 
-use crate::{Advertisement, HeaderKey};
+use crate::{Advertisement, HeaderKey, TrailerSequence};
 
 /// The Auth Type field of VRRPv2 (RFC 2338 §5.3.6). VRRPv3 has no such field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +116,9 @@ impl Authentication {
     }
 }
 
-/// Why [`Authentication::verify`] refused an advertisement.
+/// Why an advertisement is not believed: what [`Authentication::verify`],
+/// [`AuthenticationHeader::verify`](crate::AuthenticationHeader::verify) and
+/// [`Trailer::verify`](crate::Trailer::verify) say, and whoever remembers sequence numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticationError {
@@ -162,6 +164,59 @@ pub enum AuthenticationError {
         sequence: u32,
         /// The greatest number accepted from this sender.
         last: u32,
+    },
+    /// The advertisement is not signed, and here it has to be.
+    #[error("no trailer with an HMAC")]
+    TrailerMissing,
+    /// What follows the message is not as long as a trailer.
+    #[error("{len} octets behind the message, a trailer has 28")]
+    TrailerLength {
+        /// Octets behind the message.
+        len: usize,
+    },
+    /// The trailer is of an algorithm other than HMAC-SHA-256-128.
+    #[error("a trailer of algorithm {found}, expected 1")]
+    UnknownAlgorithm {
+        /// What the trailer says.
+        found: u8,
+    },
+    /// The trailer is made with a key that is not ours.
+    #[error("a trailer made with key {id}, which is unknown here")]
+    UnknownKey {
+        /// The number of the key, 0–255.
+        id: u8,
+    },
+    /// The check value of the trailer is wrong: another secret under the same number, or octets that
+    /// somebody has changed.
+    #[error("wrong check value in the trailer made with key {key}")]
+    WrongTrailer {
+        /// The number of the key, 1–255.
+        key: u8,
+    },
+    /// The trailer was not made just now: a copy of an old packet, or the clocks of the two hosts
+    /// differ.
+    #[error(
+        "the trailer was made {distance:.1?} {}, at most {window:?} is allowed",
+        if *future { "in the future" } else { "ago" }
+    )]
+    OutsideTimeWindow {
+        /// Between our clock and the trailer's time.
+        distance: Duration,
+        /// Whether our clock is behind the trailer's time.
+        future: bool,
+        /// The most that is allowed, in both directions.
+        window: Duration,
+    },
+    /// The sequence number is not newer than the sender's last: a copy of an old packet.
+    #[error(
+        "sequence number {:#x} in the trailer, the last was {:#x}",
+        sequence.to_bits(), last.to_bits()
+    )]
+    TrailerReplayed {
+        /// The number in the packet.
+        sequence: TrailerSequence,
+        /// The newest number accepted from this sender.
+        last: TrailerSequence,
     },
 }
 

@@ -7,9 +7,9 @@ use etherparse::{
 
 use crate::{PacketError, PseudoHeader, message::MAX_IPV4_MESSAGE_LEN};
 
-/// Octets of the longest IPv4 packet with an advertisement: 60 of header with options, 24 of
-/// authentication header, and a VRRPv2 message with 255 addresses. A receive buffer of this size
-/// holds every one.
+/// No IPv4 packet with an advertisement has more octets than this: 60 of header with options, 24 of
+/// authentication header, and a VRRPv2 message with 255 addresses and trailer. A receive buffer of
+/// this size holds every one.
 pub const MAX_IPV4_PACKET_LEN: usize = 60 + 24 + MAX_IPV4_MESSAGE_LEN;
 
 /// What an IP packet carries.

@@ -70,6 +70,7 @@ mod ipv4;
 mod mac;
 mod message;
 mod priority;
+mod trailer;
 mod version;
 mod vrid;
 
@@ -86,6 +87,7 @@ pub use ipv4::{IpProtocol, Ipv4Packet, MAX_IPV4_PACKET_LEN};
 pub use mac::MacAddress;
 pub use message::{MAX_ADDRESSES, MAX_IPV4_MESSAGE_LEN, MAX_IPV6_MESSAGE_LEN, Message};
 pub use priority::Priority;
+pub use trailer::{TRAILER_LEN, Trailer, TrailerKey, TrailerKeyError, TrailerSequence};
 pub use version::Version;
 pub use vrid::{InvalidVrid, Vrid};
 

@@ -7,18 +7,21 @@ use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header};
 
 use crate::{
     AddressFamily, AdverInt, Authentication, ChecksumForm, EmitError, Interval, IpProtocol,
-    MaxAdvertiseInterval, MessageError, Priority, PseudoHeader, Version, Vrid,
-    authentication_header::HEADER_LEN, checksum::Sum,
+    MaxAdvertiseInterval, MessageError, Priority, PseudoHeader, TRAILER_LEN, TrailerKey,
+    TrailerSequence, Version, Vrid, advertisement::message_len, authentication_header::HEADER_LEN,
+    checksum::Sum,
 };
 
 /// Addresses one advertisement can list.
 pub const MAX_ADDRESSES: usize = 255;
 
-/// Octets of the longest message over IPv4: VRRPv2 with 255 addresses and authentication data.
-pub const MAX_IPV4_MESSAGE_LEN: usize = 8 + 4 * MAX_ADDRESSES + 8;
+/// Octets of the longest message over IPv4: VRRPv2 with 255 addresses and authentication data, and a
+/// trailer.
+pub const MAX_IPV4_MESSAGE_LEN: usize = 8 + 4 * MAX_ADDRESSES + 8 + TRAILER_LEN;
 
-/// Octets of the longest message over IPv6: 255 addresses. (About 90 fit into one Ethernet frame.)
-pub const MAX_IPV6_MESSAGE_LEN: usize = 8 + 16 * MAX_ADDRESSES;
+/// Octets of the longest message over IPv6: 255 addresses, and a trailer. (About 90 addresses fit
+/// into one Ethernet frame.)
+pub const MAX_IPV6_MESSAGE_LEN: usize = 8 + 16 * MAX_ADDRESSES + TRAILER_LEN;
 
 /// An advertisement to be sent.
 ///
@@ -33,6 +36,7 @@ pub struct Message<'a> {
     family: AddressFamily,
     addresses: &'a [IpAddr],
     sequence: u32,
+    signature: Option<(&'a TrailerKey, TrailerSequence)>,
 }
 
 impl<'a> Message<'a> {
@@ -53,8 +57,17 @@ impl<'a> Message<'a> {
             return Err(MessageError::Version2OverIpv6);
         }
         let (interval, checksum) = (Interval::Seconds(interval), ChecksumForm::MessageOnly);
-        let sequence = 1;
-        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses, sequence })
+        Ok(Self {
+            vrid,
+            priority,
+            interval,
+            authentication,
+            checksum,
+            family,
+            addresses,
+            sequence: 1,
+            signature: None,
+        })
     }
 
     /// A VRRPv3 advertisement of addresses of one family. `checksum` only matters over IPv4.
@@ -73,8 +86,17 @@ impl<'a> Message<'a> {
     ) -> Result<Self, MessageError> {
         let family = family_of_all(addresses)?;
         let (interval, authentication) = (Interval::Centiseconds(interval), Authentication::None);
-        let sequence = 0;
-        Ok(Self { vrid, priority, interval, authentication, checksum, family, addresses, sequence })
+        Ok(Self {
+            vrid,
+            priority,
+            interval,
+            authentication,
+            checksum,
+            family,
+            addresses,
+            sequence: 0,
+            signature: None,
+        })
     }
 
     /// Sets the sequence number of the authentication header, if the message goes with one. 1
@@ -82,6 +104,17 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn sequence(mut self, sequence: u32) -> Self {
         self.sequence = sequence;
+        self
+    }
+
+    /// Signs the message: a [`Trailer`](crate::Trailer) made with this key follows it. Each
+    /// advertisement of a sender needs a newer `sequence` than the last.
+    ///
+    /// It takes the place of VRRPv2's own authentication, which is dropped.
+    #[must_use]
+    pub const fn signed(mut self, key: &'a TrailerKey, sequence: TrailerSequence) -> Self {
+        self.authentication = Authentication::None;
+        self.signature = Some((key, sequence));
         self
     }
 
@@ -97,14 +130,15 @@ impl<'a> Message<'a> {
         self.family
     }
 
-    /// Octets of the message.
+    /// Octets of the message, without trailer.
     #[must_use]
     pub const fn message_len(&self) -> usize {
-        let authentication_data = match self.version() {
-            Version::V2 => 8,
-            Version::V3 => 0,
-        };
-        8 + self.addresses.len() * self.family.address_len() + authentication_data
+        message_len(self.version(), self.addresses.len(), self.family)
+    }
+
+    /// Octets behind the message: a trailer or nothing.
+    const fn trailer_len(&self) -> usize {
+        if self.signature.is_some() { TRAILER_LEN } else { 0 }
     }
 
     /// Octets between the IP header and the message: an authentication header or nothing.
@@ -115,8 +149,9 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Writes the message to the front of `buffer` and returns it, checksum included. The
-    /// authentication header stands before the message and is no part of it.
+    /// Writes the message to the front of `buffer` and returns it, checksum and, if it is
+    /// [`signed`](Self::signed), trailer included. The authentication header stands before the
+    /// message and is no part of it.
     ///
     /// [`MAX_IPV4_MESSAGE_LEN`] or [`MAX_IPV6_MESSAGE_LEN`] octets are always enough.
     ///
@@ -132,9 +167,11 @@ impl<'a> Message<'a> {
             let (addresses, packet) = (self.family, packet.family());
             return Err(EmitError::FamilyMismatch { addresses, packet });
         }
-        let need = self.message_len();
+        let len = self.message_len();
+        let need = len + self.trailer_len();
         let too_small = EmitError::BufferTooSmall { need, len: buffer.len() };
-        let message = buffer.get_mut(..need).ok_or(too_small)?;
+        let whole = buffer.get_mut(..need).ok_or(too_small)?;
+        let (message, trailer) = whole.split_at_mut_checked(len).ok_or(too_small)?;
         let (header, body) = message.split_first_chunk_mut::<8>().ok_or(too_small)?;
         *header = self.header([0, 0]);
         let (addresses, authentication_data) = body
@@ -144,10 +181,15 @@ impl<'a> Message<'a> {
         if let Some(data) = authentication_data.first_chunk_mut::<8>() {
             *data = self.authentication.data();
         }
-        let checksum = self.sum(packet, need).octets(message).checksum();
+        let checksum = self.sum(packet, len).octets(message).checksum();
         let (header, _) = message.split_first_chunk_mut::<8>().ok_or(too_small)?;
         *header = self.header(checksum.to_be_bytes());
-        Ok(message)
+        if let (Some((key, sequence)), Some(trailer)) =
+            (self.signature, trailer.first_chunk_mut::<TRAILER_LEN>())
+        {
+            *trailer = key.trailer(packet, message, sequence);
+        }
+        Ok(whole)
     }
 
     /// Writes the whole IPv4 packet to the front of `buffer` and returns it: for a raw socket with
@@ -170,7 +212,10 @@ impl<'a> Message<'a> {
         identification: NonZeroU16,
         buffer: &'b mut [u8],
     ) -> Result<&'b [u8], EmitError> {
-        let need = Ipv4Header::MIN_LEN + self.authentication_header_len() + self.message_len();
+        let need = Ipv4Header::MIN_LEN
+            + self.authentication_header_len()
+            + self.message_len()
+            + self.trailer_len();
         let too_small = EmitError::BufferTooSmall { need, len: buffer.len() };
         let packet = buffer.get_mut(..need).ok_or(too_small)?;
         let (header, payload) =
@@ -185,7 +230,7 @@ impl<'a> Message<'a> {
         let mut fields = Ipv4Header {
             dscp: CLASS_SELECTOR_6,
             ecn: IpEcn::ZERO,
-            // The message is of IPv4 addresses here, so a packet has at most 1,080 octets.
+            // The message is of IPv4 addresses here, so a packet has little more than a thousand octets.
             total_len: u16::try_from(need).unwrap_or(u16::MAX),
             identification: identification.get(),
             dont_fragment: false,
