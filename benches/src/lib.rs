@@ -1,1 +1,5 @@
-//! Benchmarks.
+//! Benchmarks: `README.md` says how to run them and what they found.
+#![allow(clippy::print_stdout, reason = "for programs for people")]
+
+pub mod subjects;
+pub mod timing;

@@ -1,10 +1,12 @@
-//! `cargo xtask bench failover | idle`: how soon the other router takes over, against what the protocol allows; what it costs to
-//! wait for that.
+//! `cargo xtask bench`: how soon the other router takes over, against what the protocol allows; what it costs to wait for that;
+//! what the codec and the state machine cost.
+
+use std::process::Command;
 
 use crate::host::{self, Outcome};
 use crate::packages;
 
-/// Measure, in namespaces of this machine, side by side with keepalived
+/// Measure, the daemon side by side with keepalived in namespaces of this machine
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to measure
@@ -14,23 +16,50 @@ pub(crate) struct Arguments {
     rest: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum What {
     /// Time from a master's end to the virtual address on the other router
     Failover,
     /// What daemons use while nothing happens: wake-ups, system calls, processor time, memory
     Idle,
+    /// Time to read and to write an advertisement
+    Codec,
+    /// Time that an election takes for an input and what follows from it
+    Election,
+    /// Time and memory of 100,000 and 1,000,000 elections
+    Crowd,
+    /// Instructions of codec and election, counted by valgrind
+    Instructions,
 }
+
+/// The version of gungraun's runner, which has to be the one of the library.
+const RUNNER: &str = "0.20.0";
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let name = match arguments.what {
+        What::Instructions => return instructions(&arguments.rest),
         What::Failover => "failover",
         What::Idle => "idle",
+        What::Codec => "codec",
+        What::Election => "election",
+        What::Crowd => "crowd",
     };
-    packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
-    let mut bench = std::process::Command::new(host::build_binary("benches", name, true)?);
-    if matches!(arguments.what, What::Idle) {
+    if matches!(arguments.what, What::Failover | What::Idle) {
+        packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
+    }
+    let mut bench = Command::new(host::build_binary("benches", name, true)?);
+    if arguments.what == What::Idle {
         bench.arg(host::build_binary("vipd", "vipd", true)?);
     }
     Ok(host::exit_code(host::status(bench.args(&arguments.rest))?))
+}
+
+fn instructions(rest: &[String]) -> Outcome {
+    packages::ensure(&[packages::VALGRIND])?;
+    if !host::succeeds(Command::new("gungraun-runner").arg("--version")) {
+        host::install_crate("gungraun-runner", RUNNER)?;
+    }
+    let mut bench = host::cargo();
+    bench.args(["bench", "--quiet", "--package", "benches", "--bench", "instructions", "--"]);
+    Ok(host::exit_code(host::status(bench.args(rest))?))
 }

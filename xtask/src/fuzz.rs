@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Everything that fuzzing needs and the rest of the project does not.
 fn install() -> Result<(), String> {
     packages::ensure(&[("c++", "g++")])?;
-    if !succeeds(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])) {
+    if !host::succeeds(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])) {
         println!("installing the nightly toolchain");
         let mut rustup = Command::new("rustup");
         rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
@@ -69,20 +69,10 @@ fn install() -> Result<(), String> {
             return Err("rustup could not install the nightly toolchain".to_owned());
         }
     }
-    if !succeeds(host::cargo().args(["fuzz", "--version"])) {
-        println!("installing cargo-fuzz {CARGO_FUZZ}");
-        let mut install = host::cargo();
-        install.args(["install", "--locked", "--quiet", "cargo-fuzz", "--version", CARGO_FUZZ]);
-        if !host::status(&mut install)?.success() {
-            return Err("cargo could not install cargo-fuzz".to_owned());
-        }
+    if !host::succeeds(host::cargo().args(["fuzz", "--version"])) {
+        host::install_crate("cargo-fuzz", CARGO_FUZZ)?;
     }
     Ok(())
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
 }
 
 /// A target's folder for what cargo-fuzz keeps; git ignores it.

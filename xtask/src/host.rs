@@ -1,7 +1,7 @@
 //! The machine and the workspace that a task runs on.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 /// What a task returns: the exit code, or the message for the developer.
 pub(crate) type Outcome = Result<ExitCode, String>;
@@ -23,6 +23,23 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus, String> {
     let shown = Path::new(command.get_program()).display().to_string();
     command.status().map_err(|error| format!("{shown}: {error}"))
+}
+
+/// Whether a command runs and says so, in silence.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Installs a program from crates.io.
+pub(crate) fn install_crate(name: &str, version: &str) -> Result<(), String> {
+    println!("installing {name} {version}");
+    let mut install = cargo();
+    install.args(["install", "--locked", "--quiet", name, "--version", version]);
+    if status(&mut install)?.success() {
+        return Ok(());
+    }
+    Err(format!("cargo could not install {name}"))
 }
 
 /// A finished command's status as ours.
@@ -65,7 +82,7 @@ pub(crate) struct Artifact {
 /// Runs a cargo build that prints JSON messages and collects the executables it made.
 pub(crate) fn artifacts(build: &mut Command) -> Result<Vec<Artifact>, String> {
     let output = build
-        .stderr(std::process::Stdio::inherit())
+        .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {

@@ -14,6 +14,7 @@ pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");
 pub(crate) const KEEPALIVED: Program = ("keepalived", "keepalived");
 pub(crate) const NGINX: Program = ("nginx", "nginx-light");
 pub(crate) const STRACE: Program = ("strace", "strace");
+pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");
 pub(crate) const UML: [Program; 3] =
     [("linux.uml", "user-mode-linux"), ("modprobe", "kmod"), ("python3", "python3")];
 
