@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A phase in which another router advertises as Master as well, with less right to it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Contention {
     pub(crate) loser: IpAddr,
     since: Instant,
@@ -22,6 +22,15 @@ pub(crate) struct Contention {
 }
 
 impl Contention {
+    /// See [`VirtualRouter::canonicalize`].
+    pub(crate) fn canonicalize(&mut self, now: Instant) {
+        let Self { loser: _, since, last, quiet: _, reported_at, report_interval: _ } = self;
+        last.canonicalize(now);
+        reported_at.canonicalize(now);
+        // Only for the duration in reports.
+        *since = *last;
+    }
+
     fn over_at(&self) -> Instant {
         self.last + self.quiet
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::{EffectId, Instant, Wanted};
 
 /// How the latest [`Output::SetAddresses`](crate::Output::SetAddresses) fares.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Effects {
     wanted: Wanted,
     id: EffectId,
@@ -18,7 +18,7 @@ pub(crate) struct Effects {
     lost_meanwhile: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Progress {
     Done,
     /// Handed out, no answer yet.
@@ -45,6 +45,29 @@ impl Effects {
             since: Instant::ZERO,
             lost_meanwhile: false,
         }
+    }
+
+    /// See [`VirtualRouter::canonicalize`](crate::VirtualRouter::canonicalize).
+    pub(crate) fn canonicalize(&mut self, now: Instant) {
+        let Self { wanted, id, progress, failures, since, lost_meanwhile: _ } = self;
+        *id = EffectId::canonical();
+        match progress {
+            Progress::Done => {
+                *failures = 0;
+                *since = (*since).max(now.saturating_sub(REINSTALL_INTERVAL));
+            }
+            Progress::Pending => {}
+            Progress::RetryAt(at) => at.canonicalize(now),
+        }
+        if *wanted == Wanted::None {
+            *failures = (*failures).min(REMOVE_RETRY_DOUBLINGS + 1);
+            *since = now;
+        }
+        since.canonicalize(now);
+    }
+
+    pub(crate) fn pending(&self) -> Option<EffectId> {
+        (self.progress == Progress::Pending).then_some(self.id)
     }
 
     pub(crate) const fn wanted(&self) -> Wanted {

@@ -104,6 +104,7 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod canonical;
 mod config;
 mod contention;
 mod datagram;

@@ -90,6 +90,11 @@ impl EffectId {
         Self(0)
     }
 
+    /// Not one that anybody who waits for an older one holds.
+    pub(crate) const fn canonical() -> Self {
+        Self(1 << 50)
+    }
+
     pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
@@ -123,7 +128,7 @@ pub struct SendFailed;
 pub(crate) const CAPACITY: usize = 16;
 
 /// The outputs that wait for the caller, oldest first, in a fixed ring.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outputs {
     ring: [Option<Output>; CAPACITY],
     first: usize,

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::{Fault, Instant};
 
 /// When to try again after a mastership that failed, and what has to be proven first.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Recovery {
     at: Option<Instant>,
     attempts: u32,
@@ -28,6 +28,15 @@ impl Recovery {
             addresses_unproven: false,
             random: seed | 1,
         }
+    }
+
+    /// See [`VirtualRouter::canonicalize`](crate::VirtualRouter::canonicalize).
+    pub(crate) fn canonicalize(&mut self, now: Instant) {
+        let Self { at, attempts, sending_unproven: _, addresses_unproven: _, random: _ } = self;
+        if let Some(at) = at {
+            at.canonicalize(now);
+        }
+        *attempts = (*attempts).min(MAX_DOUBLINGS);
     }
 
     /// When the faults of our own finding are cleared for another attempt.

@@ -12,7 +12,7 @@ use crate::Instant;
 const MAX_SENDERS: usize = 16;
 
 /// RFC 2402 §3.3.2 and §3.4.3, by the rules of keepalived where manual keys leave it open.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sequences {
     /// The greatest number that was sent by us or accepted from others. keepalived accepts from
     /// anyone only what is greater than the greatest of all, so ours go on from there.
@@ -21,8 +21,17 @@ pub(crate) struct Sequences {
     senders: Vec<Sender>,
 }
 
+/// With the same room: a copy of a machine does not allocate either.
+impl Clone for Sequences {
+    fn clone(&self) -> Self {
+        let mut senders = Vec::with_capacity(self.senders.capacity());
+        senders.extend_from_slice(&self.senders);
+        Self { greatest: self.greatest, senders }
+    }
+}
+
 /// One security association: a source, which is also its SPI.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sender {
     source: Ipv4Addr,
     last: u32,
@@ -40,6 +49,18 @@ impl Sequences {
     pub(crate) fn make_room(&mut self, authentication: &Authentication) {
         if authentication.header_key().is_some() {
             self.senders.reserve_exact(MAX_SENDERS.saturating_sub(self.senders.len()));
+        }
+    }
+
+    /// See [`VirtualRouter::canonicalize`](crate::VirtualRouter::canonicalize).
+    pub(crate) fn canonicalize(&mut self, now: Instant, authentication: &Authentication) {
+        let Self { greatest, senders } = self;
+        if authentication.header_key().is_none() {
+            *greatest = 0;
+            senders.clear();
+        }
+        for Sender { source: _, last: _, at } in senders {
+            at.canonicalize(now);
         }
     }
 

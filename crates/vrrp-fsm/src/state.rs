@@ -37,7 +37,7 @@ impl fmt::Display for State {
 
 /// The state with what belongs to it. A Backup has its down timer, a Master its advertisement
 /// timer, and Initialize none: the wrong timer cannot be armed (RFC 9568 §6.2).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     Initialize,
     Backup(Backup),

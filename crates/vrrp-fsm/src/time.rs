@@ -43,6 +43,14 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same distance from [`VirtualRouter::CANONICAL_NOW`](crate::VirtualRouter::CANONICAL_NOW)
+    /// as it has from `now`.
+    pub(crate) fn canonicalize(&mut self, now: Self) {
+        let canonical_now = crate::VirtualRouter::CANONICAL_NOW;
+        *self = canonical_now.saturating_sub(now.saturating_duration_since(*self))
+            + self.saturating_duration_since(now);
+    }
+
     /// The moment `duration` before this one, not before the epoch.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {

@@ -88,7 +88,7 @@ use crate::{
 /// becomes Backup before it does anything else, whatever the input, and a Backup whose timer is
 /// late by more than an interval waits once more. A hypervisor that stops the guest's clock as well
 /// is not noticed.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualRouter {
     pub(crate) config: Config,
     /// Our interval as it stands in our advertisements.
@@ -112,12 +112,12 @@ pub struct VirtualRouter {
     pub(crate) identification: NonZeroU16,
     pub(crate) sequences: Sequences,
     pub(crate) statistics: Statistics,
-    outputs: Outputs,
-    latest: Instant,
+    pub(crate) outputs: Outputs,
+    pub(crate) latest: Instant,
 }
 
 /// What is known about one path.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Path {
     pub(crate) source: Option<IpAddr>,
     /// The source before it was lost: a Master leaves under the address the others know it by.

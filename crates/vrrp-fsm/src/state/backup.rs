@@ -8,7 +8,7 @@ use super::{Heard, Phase};
 use crate::{Config, Instant, Reason, ReleasePolicy, State, VirtualRouter};
 
 /// What a Backup knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Backup {
     /// The `Master_Down_Timer`.
     pub(crate) down_at: Instant,
@@ -140,7 +140,7 @@ impl VirtualRouter {
     /// beyond a whole master-down interval from now.
     pub(crate) fn backup_retimed(&mut self, now: Instant, mut backup: Backup, before: Duration) {
         let after = self.master_down_interval(backup.master_adver_interval);
-        let shifted = backup.down_at.saturating_sub(before) + after;
+        let shifted = (backup.down_at + after).saturating_sub(before);
         backup.down_at = shifted.clamp(now, now + after);
         self.phase = Phase::Backup(backup);
     }
@@ -158,9 +158,12 @@ impl VirtualRouter {
 impl VirtualRouter {
     /// From when on a Master of a lower priority is to be replaced.
     fn preempts_from(&self, backup: &Backup) -> Instant {
-        let delay =
-            if self.priority.is_owner() { Duration::ZERO } else { self.config.preempt_delay };
-        backup.inferior_since.map_or(Instant::ZERO, |since| since + delay)
+        backup.inferior_since.map_or(Instant::ZERO, |since| since + self.preempt_delay())
+    }
+
+    /// How long a Master of a lower priority is tolerated.
+    pub(crate) fn preempt_delay(&self) -> Duration {
+        if self.priority.is_owner() { Duration::ZERO } else { self.config.preempt_delay }
     }
 
     /// While a Master of a lower priority is tolerated: until when.
@@ -171,6 +174,39 @@ impl VirtualRouter {
 }
 
 impl Backup {
+    /// See [`VirtualRouter::canonicalize`].
+    pub(crate) fn canonicalize(&mut self, now: Instant, preempt_delay: Duration) {
+        let is_replaceable = self.replaceable().is_some();
+        let Self {
+            down_at,
+            master_adver_interval: _,
+            master,
+            inferior,
+            released: _,
+            inferior_since,
+            asking: _,
+            yielded: _,
+            rearms: _,
+        } = self;
+        down_at.canonicalize(now);
+        // Of these only `replaceable` looks at the moment.
+        let mut before = now;
+        if let Some(Heard { at, interval, .. }) = master {
+            let long_ago = now.saturating_sub(*interval * 2 + Duration::from_nanos(1));
+            *at = (*at).max(long_ago);
+            before = *at;
+            at.canonicalize(now);
+        }
+        if let Some(Heard { at, .. }) = inferior {
+            *at = if is_replaceable { now } else { before };
+            at.canonicalize(now);
+        }
+        if let Some(since) = inferior_since {
+            *since = (*since).max(now.saturating_sub(preempt_delay));
+            since.canonicalize(now);
+        }
+    }
+
     /// Whether `source` may be the Master, as far as we know.
     fn is_master(&self, source: IpAddr) -> bool {
         [self.master, self.inferior].into_iter().flatten().any(|master| master.source == source)

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a Master knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Master {
     /// The `Adver_Timer`.
     pub(crate) adver_at: Instant,
@@ -27,6 +27,34 @@ pub(crate) struct Master {
     pub(crate) contention: Option<Contention>,
     /// After `CannotAdvertise`: the addresses wait until an advertisement has gone out.
     pub(crate) awaits_send: bool,
+}
+
+impl Master {
+    /// See [`VirtualRouter::canonicalize`].
+    pub(crate) fn canonicalize(&mut self, now: Instant, is_reported: bool) {
+        let Self {
+            adver_at,
+            answered_at,
+            answer_due: _,
+            reason,
+            since,
+            contention,
+            awaits_send: _,
+        } = self;
+        adver_at.canonicalize(now);
+        *answered_at = answered_at.filter(|at| now < *at + ANSWER_INTERVAL);
+        if let Some(at) = answered_at {
+            at.canonicalize(now);
+        }
+        // Only for `why`.
+        *since = VirtualRouter::CANONICAL_NOW;
+        if is_reported {
+            *reason = Reason::MasterSilent;
+        }
+        if let Some(contention) = contention {
+            contention.canonicalize(now);
+        }
+    }
 }
 
 /// Answers are at least so far apart: two routers with the same source address and priority would

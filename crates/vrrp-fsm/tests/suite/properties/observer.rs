@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Observer {
     pub(super) router: VirtualRouter,
     now: Instant,
+    /// The moment of the latest input.
+    latest: Instant,
     sending: Result<(), SendFailed>,
     pending: Option<(EffectId, Wanted)>,
     wanted: Wanted,
@@ -50,6 +52,7 @@ impl Observer {
         Self {
             router,
             now: at(0),
+            latest: at(0),
             sending: Ok(()),
             pending: None,
             wanted: Wanted::None,
@@ -131,7 +134,7 @@ impl Observer {
                     .priority(Priority::new(*priority))
                     .advertisement_interval(*interval)
                     .virtual_addresses(addresses.collect());
-                self.input(op, |router, now| router.handle_config(now, config).unwrap());
+                self.input(op, |router, now| router.handle_config(now, config.clone()).unwrap());
             }
             Op::Overflow => self.input(op, VirtualRouter::handle_overflow),
             Op::AddressesLost => self.input(op, VirtualRouter::handle_addresses_lost),
@@ -218,41 +221,62 @@ impl Observer {
             self.installed = wanted == Wanted::All;
         }
         let result = if success { Ok(()) } else { Err(EffectFailed) };
-        self.input(op, |router, now| router.handle_effect(now, id, result));
+        let waits = self.router.pending_effect() == Some(id);
+        self.input(op, |router, now| {
+            let id = router.pending_effect().filter(|_| waits).unwrap_or(id);
+            router.handle_effect(now, id, result);
+        });
     }
 
     /// Gives one input, carries out what follows, and checks both.
-    fn input(&mut self, op: &Op, input: impl FnOnce(&mut VirtualRouter, Instant)) {
-        let before = self.visible();
-        input(&mut self.router, self.now);
-        self.carry_out(op, &before);
+    fn input(&mut self, op: &Op, mut input: impl FnMut(&mut VirtualRouter, Instant)) {
+        self.input_dyn(op, &mut input);
     }
 
-    fn carry_out(&mut self, op: &Op, before: &Visible) {
+    fn input_dyn(&mut self, op: &Op, input: &mut dyn FnMut(&mut VirtualRouter, Instant)) {
+        let before = self.visible();
+        let outputs = self.step(input);
         let faults = self.router.faults();
         self.failed |= faults.contains(Fault::CannotAdvertise);
         self.failed |= faults.contains(Fault::AddressesFailed);
-        let mut outputs = Vec::new();
-        while let Some(output) = self.router.poll_output() {
-            outputs.push(output);
-        }
         assert!(outputs.len() <= 6, "{op:?} makes {outputs:?}");
         let entered = self.router.state() == State::Master && self.router.term() > before.term;
         if entered {
             self.advertised = false;
         }
         for output in &outputs {
-            self.output(op, before, *output);
+            self.output(op, &before, *output);
         }
-        self.check_state(op, before);
+        self.check_state(op, &before);
         // Only now, because its results are inputs of their own.
         for output in outputs {
             if let Output::Send(_) = output {
-                let before = self.visible();
-                self.router.handle_send(self.now, PathId::FIRST, self.sending);
-                self.carry_out(op, &before);
+                let result = self.sending;
+                let mut sent = |router: &mut VirtualRouter, now| {
+                    router.handle_send(now, PathId::FIRST, result);
+                };
+                self.input_dyn(op, &mut sent);
             }
         }
+    }
+
+    /// Gives an input, and the same to a twin that is what a model checker would have made of the
+    /// machine after the former one: it has to do the same, and to become the same.
+    fn step(&mut self, input: &mut dyn FnMut(&mut VirtualRouter, Instant)) -> Vec<Output> {
+        let mut twin = self.router.clone();
+        twin.canonicalize(self.latest);
+        let since = self.now.saturating_duration_since(self.latest);
+        let twins_now = VirtualRouter::CANONICAL_NOW + since;
+        input(&mut twin, twins_now);
+        input(&mut self.router, self.now);
+        self.latest = self.now;
+        let (outputs, twins) = (drain(&mut self.router), drain(&mut twin));
+        assert!(outputs.iter().map(essence).eq(twins.iter().map(essence)), "{outputs:?} {twins:?}");
+        let mut canonical = self.router.clone();
+        canonical.canonicalize(self.now);
+        twin.canonicalize(twins_now);
+        assert_eq!(canonical, twin);
+        outputs
     }
 
     fn output(&mut self, op: &Op, before: &Visible, output: Output) {
@@ -398,5 +422,23 @@ impl Observer {
             }
             other => assert!(late, "{other:?} demoted"),
         }
+    }
+}
+
+fn drain(router: &mut VirtualRouter) -> Vec<Output> {
+    core::iter::from_fn(|| router.poll_output()).collect()
+}
+
+/// What an output makes happen.
+fn essence(output: &Output) -> (&'static str, u8) {
+    match *output {
+        Output::Send(send) => ("send", send.priority.get()),
+        Output::SetAddresses { wanted: Wanted::All, .. } => ("install", 0),
+        Output::SetAddresses { wanted: Wanted::None, .. } => ("remove", 0),
+        Output::Announce => ("announce", 0),
+        Output::StateChanged { to: State::Initialize, .. } => ("to initialize", 0),
+        Output::StateChanged { to: State::Backup, .. } => ("to backup", 0),
+        Output::StateChanged { to: State::Master, .. } => ("to master", 0),
+        Output::Contended { ongoing, .. } => ("contended", u8::from(ongoing)),
     }
 }
