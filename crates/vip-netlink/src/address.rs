@@ -1,8 +1,9 @@
 //! An address as we want it on an interface, and as the kernel has it.
 
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
-use core::str::FromStr;
+
+pub(crate) mod codec;
+mod text;
 
 /// The longest label of an IPv4 address, in bytes (`IFNAMSIZ` - 1).
 pub const MAX_LABEL_LEN: usize = 15;
@@ -50,7 +51,7 @@ impl Scope {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The kernel tells addresses apart by interface, address and prefix length ([`Address::key`]). The interface is given by its index,
+/// The kernel tells addresses apart by interface, address and prefix length ([`Address::key`]), IPv4 ones also by the network of a peer. The interface is given by its index,
 /// which stays when an interface is renamed and is not used again for another one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -60,10 +61,30 @@ pub struct Address {
     scope: Scope,
     label: Option<String>,
     broadcast: Option<Ipv4Addr>,
-    detect_duplicates: bool,
-    deprecated: bool,
-    prefix_route: bool,
+    peer: Option<IpAddr>,
+    options: Options,
     protocol: u8,
+}
+
+/// A set of yes-or-no properties of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Options(u8);
+
+impl Options {
+    pub(crate) const DETECT_DUPLICATES: Self = Self(1);
+    pub(crate) const DEPRECATED: Self = Self(2);
+    pub(crate) const NO_PREFIX_ROUTE: Self = Self(4);
+    pub(crate) const HOME: Self = Self(8);
+    pub(crate) const MANAGE_TEMPORARY: Self = Self(16);
+    pub(crate) const AUTOJOIN: Self = Self(32);
+
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn with(self, other: Self, on: bool) -> Self {
+        if on { Self(self.0 | other.0) } else { Self(self.0 & !other.0) }
+    }
 }
 
 impl Address {
@@ -88,9 +109,9 @@ impl Address {
             scope: Scope::GLOBAL,
             label: None,
             broadcast: None,
-            detect_duplicates: false,
-            deprecated: ip.is_ipv6() && prefix_len == 128,
-            prefix_route: true,
+            peer: None,
+            options: Options::default()
+                .with(Options::DEPRECATED, ip.is_ipv6() && prefix_len == 128),
             protocol: 0,
         })
     }
@@ -125,23 +146,56 @@ impl Address {
 
     /// Lets the kernel probe for duplicates of an IPv6 address before it uses it (about a second); the default is not to.
     #[must_use]
-    pub fn detect_duplicates(mut self, detect: bool) -> Self {
-        self.detect_duplicates = detect;
-        self
+    pub fn detect_duplicates(self, detect: bool) -> Self {
+        self.option(Options::DETECT_DUPLICATES, detect)
     }
 
     /// Marks the address so that it is not chosen as a source address. The default is so for IPv6 /128 only.
     #[must_use]
-    pub fn deprecated(mut self, deprecated: bool) -> Self {
-        self.deprecated = deprecated;
-        self
+    pub fn deprecated(self, deprecated: bool) -> Self {
+        self.option(Options::DEPRECATED, deprecated)
     }
 
     /// Makes the kernel add a route for the prefix, too; this is the default.
     #[must_use]
-    pub fn prefix_route(mut self, prefix_route: bool) -> Self {
-        self.prefix_route = prefix_route;
+    pub fn prefix_route(self, prefix_route: bool) -> Self {
+        self.option(Options::NO_PREFIX_ROUTE, !prefix_route)
+    }
+
+    /// Marks an IPv6 address as the home address of a mobile node (`IFA_F_HOMEADDRESS`).
+    #[must_use]
+    pub fn home(self, home: bool) -> Self {
+        self.option(Options::HOME, home)
+    }
+
+    /// Makes the kernel derive temporary addresses from this IPv6 one (`IFA_F_MANAGETEMPADDR`).
+    #[must_use]
+    pub fn manage_temporary(self, manage: bool) -> Self {
+        self.option(Options::MANAGE_TEMPORARY, manage)
+    }
+
+    /// Makes the kernel join the multicast group that this address is (`IFA_F_MCAUTOJOIN`).
+    #[must_use]
+    pub fn autojoin(self, autojoin: bool) -> Self {
+        self.option(Options::AUTOJOIN, autojoin)
+    }
+
+    pub(crate) fn option(mut self, option: Options, on: bool) -> Self {
+        self.options = self.options.with(option, on);
         self
+    }
+
+    /// The address of the other end, of the same family; the prefix length is then that of the peer's network (`IFA_ADDRESS`).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidAddress::Peer`] for one of the other family.
+    pub fn peer(mut self, peer: IpAddr) -> Result<Self, InvalidAddress> {
+        if peer.is_ipv4() != self.ip.is_ipv4() {
+            return Err(InvalidAddress::Peer { ip: self.ip, peer });
+        }
+        self.peer = (peer != self.ip).then_some(peer);
+        Ok(self)
     }
 
     /// Tags the address with who configured it (`IFA_PROTO`, shown by `ip address`); 0, the default, is no tag. Kernels before
@@ -176,15 +230,30 @@ impl Address {
         (self.interface, self.ip, self.prefix_len)
     }
 
+    /// Is `present` this address, with these properties?
+    ///
+    /// What the kernel changes by itself does not count: a label that was not asked for (it takes the interface's name) and a broadcast
+    /// address that was not, the scope of IPv6, a tag that an old kernel forgets, whether duplicates were looked for.
+    #[must_use]
+    pub fn agrees_with(&self, present: &Self) -> bool {
+        let options = |address: &Self| address.options.with(Options::DETECT_DUPLICATES, false);
+        self.key() == present.key()
+            && self.peer == present.peer
+            && (self.ip.is_ipv6() || self.scope == present.scope)
+            && (self.label.is_none() || self.label == present.label)
+            && (self.broadcast.is_none() || self.broadcast == present.broadcast)
+            && (self.protocol == present.protocol || present.protocol == 0 || self.protocol == 0)
+            && options(self) == options(present)
+    }
+
     /// All properties, for the encoder.
     pub(crate) fn properties(&self) -> Properties<'_> {
         Properties {
             scope: self.scope,
             label: self.label.as_deref(),
             broadcast: self.broadcast,
-            detect_duplicates: self.detect_duplicates,
-            deprecated: self.deprecated,
-            prefix_route: self.prefix_route,
+            peer: self.peer,
+            options: self.options,
             protocol: self.protocol,
         }
     }
@@ -196,70 +265,9 @@ pub(crate) struct Properties<'a> {
     pub(crate) scope: Scope,
     pub(crate) label: Option<&'a str>,
     pub(crate) broadcast: Option<Ipv4Addr>,
-    pub(crate) detect_duplicates: bool,
-    pub(crate) deprecated: bool,
-    pub(crate) prefix_route: bool,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) options: Options,
     pub(crate) protocol: u8,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} dev {}", self.ip, self.prefix_len, self.interface)?;
-        if self.scope != Scope::GLOBAL {
-            write!(f, " scope {}", self.scope.0)?;
-        }
-        if let Some(label) = &self.label {
-            write!(f, " label {label}")?;
-        }
-        if let Some(broadcast) = self.broadcast {
-            write!(f, " broadcast {broadcast}")?;
-        }
-        if self.detect_duplicates {
-            write!(f, " dad")?;
-        }
-        if self.deprecated {
-            write!(f, " deprecated")?;
-        }
-        if !self.prefix_route {
-            write!(f, " noprefixroute")?;
-        }
-        if self.protocol != 0 {
-            write!(f, " proto {}", self.protocol)?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Address {
-    type Err = InvalidAddress;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        fn parse<T: FromStr>(word: Option<&str>) -> Result<T, InvalidAddress> {
-            word.and_then(|word| word.parse().ok()).ok_or(InvalidAddress::Text)
-        }
-        let mut words = text.split(' ');
-        let (ip, prefix_len) =
-            words.next().and_then(|word| word.split_once('/')).ok_or(InvalidAddress::Text)?;
-        if words.next() != Some("dev") {
-            return Err(InvalidAddress::Text);
-        }
-        let mut address =
-            Self::new(parse(words.next())?, parse(Some(ip))?, parse(Some(prefix_len))?)?
-                .deprecated(false);
-        while let Some(word) = words.next() {
-            address = match word {
-                "scope" => address.scope(Scope(parse(words.next())?)),
-                "label" => address.label(words.next().ok_or(InvalidAddress::Text)?)?,
-                "broadcast" => address.broadcast(parse(words.next())?),
-                "dad" => address.detect_duplicates(true),
-                "deprecated" => address.deprecated(true),
-                "noprefixroute" => address.prefix_route(false),
-                "proto" => address.protocol(parse(words.next())?),
-                _ => return Err(InvalidAddress::Text),
-            };
-        }
-        Ok(address)
-    }
 }
 
 /// Why something is no [`Address`].
@@ -286,6 +294,14 @@ pub enum InvalidAddress {
         /// Length of the label asked for, in bytes.
         len: usize,
     },
+    /// The peer is of the other family.
+    #[error("{peer} cannot be the peer of {ip}: it is of the other address family")]
+    Peer {
+        /// The address.
+        ip: IpAddr,
+        /// The peer asked for.
+        peer: IpAddr,
+    },
     /// The text is not what `Display` writes.
     #[error("text is not ADDRESS/LENGTH dev INDEX and known properties")]
     Text,
@@ -293,8 +309,8 @@ pub enum InvalidAddress {
 
 /// An address that the kernel has.
 ///
-/// Compare by [`Address::key`]: the kernel gives an IPv4 address without a label the interface's name as its label, keeps a router's
-/// lifetimes, and older kernels forget the tag.
+/// Compare by [`Address::key`], or by [`Address::agrees_with`]: the kernel gives an IPv4 address without a label the interface's name as
+/// its label, keeps a router's lifetimes, and older kernels forget the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "the kernel's flags, one by one")]
 #[non_exhaustive]
@@ -313,93 +329,4 @@ pub struct PresentAddress {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_address() -> impl Strategy<Value = Address> {
-        let ip = prop_oneof![
-            any::<[u8; 4]>().prop_map(IpAddr::from),
-            any::<[u8; 16]>().prop_map(IpAddr::from)
-        ];
-        let label = proptest::option::of("[a-z0-9:.]{1,15}");
-        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-        let numbers = (any::<u32>(), any::<u8>(), any::<u8>(), any::<u8>());
-        (ip, label, proptest::option::of(any::<[u8; 4]>()), flags, numbers).prop_map(
-            |(
-                ip,
-                label,
-                broadcast,
-                (dad, deprecated, route),
-                (interface, len, scope, protocol),
-            )| {
-                let max = if ip.is_ipv4() { 32 } else { 128 };
-                let mut address = Address::new(interface, ip, len % (max + 1)).unwrap();
-                if let (Some(label), true) = (label, ip.is_ipv4()) {
-                    address = address.label(&label).unwrap();
-                }
-                if let Some(broadcast) = broadcast {
-                    address = address.broadcast(broadcast.into());
-                }
-                address
-                    .scope(Scope::new(scope))
-                    .detect_duplicates(dad)
-                    .deprecated(deprecated)
-                    .prefix_route(route)
-                    .protocol(protocol)
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn text_reads_back(address in any_address()) {
-            let text = address.to_string();
-            prop_assert_eq!(text.parse::<Address>(), Ok(address), "{}", text);
-        }
-
-        #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
-            if let Ok(address) = text.parse::<Address>() {
-                prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
-            }
-        }
-    }
-
-    #[test]
-    fn refuses_what_the_kernel_would() {
-        let ip: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(
-            Address::new(1, ip, 33),
-            Err(InvalidAddress::PrefixLength { ip, prefix_len: 33, max: 32 })
-        );
-        let v6: IpAddr = "2001:db8::1".parse().unwrap();
-        assert!(Address::new(1, v6, 129).is_err());
-        for label in ["", "sixteen-letters-", "a b", "a\nb"] {
-            let refused = Address::new(1, ip, 24).unwrap().label(label);
-            assert_eq!(refused, Err(InvalidAddress::Label { ip, len: label.len() }));
-        }
-        assert!(Address::new(1, v6, 64).unwrap().label("eth0:1").is_err());
-        for text in [
-            "",
-            "192.0.2.1/24",
-            "192.0.2.1 dev 3",
-            "192.0.2.1/24 dev",
-            "192.0.2.1/24 dev 3 what",
-            "192.0.2.1/24 dev 3 label",
-        ] {
-            assert_eq!(text.parse::<Address>(), Err(InvalidAddress::Text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn ipv6_host_addresses_are_deprecated_by_default() {
-        let v6: IpAddr = "2001:db8::1".parse().unwrap();
-        assert!(Address::new(1, v6, 128).unwrap().properties().deprecated);
-        assert!(!Address::new(1, v6, 64).unwrap().properties().deprecated);
-        assert!(
-            !Address::new(1, "192.0.2.1".parse().unwrap(), 32).unwrap().properties().deprecated
-        );
-    }
-}
+mod tests;

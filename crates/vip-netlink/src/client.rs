@@ -1,34 +1,27 @@
-//! Asking the kernel for links and addresses, and changing addresses.
+//! Reading links, addresses, routes and rules.
 
-use std::collections::BTreeMap;
-
-use netlink::errno::{EADDRNOTAVAIL, EEXIST, ENODEV};
-use netlink::message_type::{RTM_DELADDR, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK};
+use netlink::errno::{EAFNOSUPPORT, EOPNOTSUPP};
+use netlink::message_type::{
+    RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
+    RTM_NEWRULE,
+};
 use netlink::{Flags, Payload, Protocol, Request, RequestError, Socket};
 
-use crate::address::{Address, PresentAddress};
-use crate::codec;
-use crate::error::{Action, AddressError, QueryError};
+use crate::address::codec::{AF_INET, AF_INET6};
+use crate::address::{self, PresentAddress};
+use crate::error::QueryError;
 use crate::link::{self, IFINFOMSG_LEN, Link};
+use crate::route::{self, Route};
+use crate::rule::{self, Rule};
 
 /// `IFLA_EXT_MASK` and `RTEXT_FILTER_SKIP_STATS` (`linux/rtnetlink.h`): a link without its counters is a third as long.
 const IFLA_EXT_MASK: u16 = 29;
 const SKIP_STATS: u32 = 1 << 3;
 
-/// A connection to the kernel's tables of links and addresses, of the network namespace in which it was opened.
+/// A connection to the kernel's tables of links, addresses, routes and rules, of the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Client {
-    socket: Socket,
-}
-
-/// What a successful request found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "it was so or it was not")]
-pub enum Change {
-    /// It made the change.
-    Made,
-    /// It was so already: the address was there (somebody else may have added it), or was not.
-    Already,
+    pub(crate) socket: Socket,
 }
 
 impl Client {
@@ -48,14 +41,9 @@ impl Client {
     /// [`QueryError::Links`].
     pub fn links(&mut self) -> Result<Vec<Link>, QueryError> {
         let payload = Payload::with_header(&[0; IFINFOMSG_LEN]).u32(IFLA_EXT_MASK, SKIP_STATS);
-        let mut links = Vec::new();
-        let dumped =
-            self.socket.dump(&Request::new(RTM_GETLINK, Flags::NONE, payload), |kind, payload| {
-                if kind == RTM_NEWLINK {
-                    links.extend(link::decode(payload));
-                }
-            });
-        dumped.map_err(QueryError::Links)?;
+        let request = Request::new(RTM_GETLINK, Flags::NONE, payload);
+        let links = self.dump(&request, RTM_NEWLINK, link::decode);
+        let mut links: Vec<Link> = links.map_err(QueryError::Links)?;
         links.sort_unstable_by_key(|link: &Link| link.index);
         Ok(links)
     }
@@ -82,81 +70,76 @@ impl Client {
     ///
     /// [`QueryError::Addresses`].
     pub fn addresses(&mut self) -> Result<Vec<PresentAddress>, QueryError> {
-        let mut addresses = Vec::new();
-        let request = Request::new(RTM_GETADDR, Flags::NONE, codec::encode_dump());
-        let dumped = self.socket.dump(&request, |kind, payload| {
-            if kind == RTM_NEWADDR {
-                addresses.extend(codec::decode(payload));
-            }
-        });
-        dumped.map_err(QueryError::Addresses)?;
-        Ok(addresses)
+        let request = Request::new(RTM_GETADDR, Flags::NONE, address::codec::encode_dump());
+        self.dump(&request, RTM_NEWADDR, address::codec::decode).map_err(QueryError::Addresses)
     }
 
-    /// Adds addresses; the result at index `i` belongs to `addresses[i]`. One that is there already is a success.
+    /// The routes with this tag ([`Route::protocol`]); 0 for all, which a router with a full table takes seconds to list.
     ///
-    /// All of them go to the kernel with few system calls, which return when the work is done: 16 IPv4 addresses take about
-    /// 0.1 ms on an interface with few, and up to 3 ms on one with thousands; IPv6 ones twice as long. A caller with
-    /// deadlines hands over as many at a time as fit between them.
+    /// Routes of kinds that nobody configures (broadcast, multicast) and the kernel's cached ones are left out.
     ///
-    /// IPv6 compares without the prefix length: an address that is there with another one is left as it is.
-    pub fn add(&mut self, addresses: &[Address]) -> Vec<Result<Change, AddressError>> {
-        self.change(Action::Add, addresses)
+    /// # Errors
+    ///
+    /// [`QueryError::Routes`].
+    pub fn routes(&mut self, protocol: u8) -> Result<Vec<Route>, QueryError> {
+        self.routes_of(0, protocol).map_err(QueryError::Routes)
     }
 
-    /// Removes addresses; the result at index `i` belongs to `addresses[i]`. One that is not there (any more), or whose interface
-    /// is not there, is a success.
-    ///
-    /// The kernel removes the secondary IPv4 addresses of a subnet together with its primary one, unless the interface's sysctl
-    /// `promote_secondaries` is 1 (see [`SysctlChange`](crate::SysctlChange)).
-    pub fn remove(&mut self, addresses: &[Address]) -> Vec<Result<Change, AddressError>> {
-        self.change(Action::Remove, addresses)
-    }
-
-    fn change(
+    pub(crate) fn routes_of(
         &mut self,
-        action: Action,
-        addresses: &[Address],
-    ) -> Vec<Result<Change, AddressError>> {
-        let request = |address| match action {
-            Action::Add => Request::new(
-                RTM_NEWADDR,
-                Flags::CREATE | Flags::EXCLUSIVE,
-                codec::encode_new(address),
-            ),
-            Action::Remove => Request::new(RTM_DELADDR, Flags::NONE, codec::encode_delete(address)),
+        table: u32,
+        protocol: u8,
+    ) -> Result<Vec<Route>, RequestError> {
+        let decode = |payload: &[u8]| {
+            // Kernels before 4.20 do not filter.
+            route::codec::decode(payload).filter(|route| protocol == 0 || route.tag() == protocol)
         };
-        let requests: Vec<_> = addresses.iter().map(request).collect();
-        let results = self.socket.batch(&requests);
-        let mut names = None;
-        results
-            .into_iter()
-            .zip(addresses)
-            .map(|(result, address)| match result {
-                Ok(()) => Ok(Change::Made),
-                Err(error) if is_already(action, &error) => Ok(Change::Already),
-                Err(source) => {
-                    // Only now, and once: names are for people.
-                    let names: &BTreeMap<_, _> = names.get_or_insert_with(|| self.names());
-                    Err(AddressError::new(action, address, names, source))
-                }
-            })
-            .collect()
+        self.of_both_families(|client, family| {
+            let payload = route::codec::encode_dump(family, table, protocol);
+            client.dump(&Request::new(RTM_GETROUTE, Flags::NONE, payload), RTM_NEWROUTE, decode)
+        })
     }
 
-    fn names(&mut self) -> BTreeMap<u32, String> {
-        let links = self.links().unwrap_or_default();
-        links.into_iter().map(|link| (link.index, link.name)).collect()
+    /// All routing rules, in the order in which they are asked within a family.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Rules`].
+    pub fn rules(&mut self) -> Result<Vec<Rule>, QueryError> {
+        let rules = self.of_both_families(|client, family| {
+            let payload = rule::codec::encode_dump(family);
+            let request = Request::new(RTM_GETRULE, Flags::NONE, payload);
+            client.dump(&request, RTM_NEWRULE, rule::codec::decode)
+        });
+        rules.map_err(QueryError::Rules)
     }
-}
 
-fn is_already(action: Action, error: &RequestError) -> bool {
-    const ENXIO: i32 = libc::ENXIO; // the interface has no IPv6 at all
-    match (action, error.errno()) {
-        (Action::Add, Some(EEXIST)) => true,
-        (Action::Remove, Some(EADDRNOTAVAIL | ENODEV | ENXIO)) => {
-            matches!(error, RequestError::Refused(_))
+    fn of_both_families<T>(
+        &mut self,
+        mut dump: impl FnMut(&mut Self, u8) -> Result<Vec<T>, RequestError>,
+    ) -> Result<Vec<T>, RequestError> {
+        let mut all = dump(self, AF_INET)?;
+        match dump(self, AF_INET6) {
+            Ok(more) => all.extend(more),
+            // A kernel without IPv6 has none.
+            Err(error) if matches!(error.errno(), Some(EAFNOSUPPORT | EOPNOTSUPP)) => {}
+            Err(error) => return Err(error),
         }
-        (Action::Add | Action::Remove, _) => false,
+        Ok(all)
+    }
+
+    fn dump<T>(
+        &mut self,
+        request: &Request,
+        wanted: u16,
+        mut decode: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, RequestError> {
+        let mut all = Vec::new();
+        self.socket.dump(request, |kind, payload| {
+            if kind == wanted {
+                all.extend(decode(payload));
+            }
+        })?;
+        Ok(all)
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use netlink::RequestError;
 use netlink::errno::{EAFNOSUPPORT, ENODEV, EOPNOTSUPP, EPERM};
 
-use crate::address::Address;
+use crate::object::{InvalidObject, Object};
 
 /// Why the kernel's tables cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,12 @@ pub enum QueryError {
     /// The addresses cannot be listed.
     #[error("cannot list the addresses of the network interfaces")]
     Addresses(#[source] RequestError),
+    /// The routes cannot be listed.
+    #[error("cannot list the routes")]
+    Routes(#[source] RequestError),
+    /// The routing rules cannot be listed.
+    #[error("cannot list the routing rules")]
+    Rules(#[source] RequestError),
     /// There is no interface of this name.
     #[error("there is no network interface {name:?}; there are: {}", existing.join(", "))]
     NoSuchInterface {
@@ -33,9 +39,9 @@ pub enum QueryError {
     },
 }
 
-/// What was to be done with an address.
+/// What was to be done with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "an address is added or removed")]
+#[expect(clippy::exhaustive_enums, reason = "it is added or removed")]
 pub enum Action {
     /// Add it.
     Add,
@@ -43,29 +49,123 @@ pub enum Action {
     Remove,
 }
 
-/// Why an address could not be added or removed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {} {}/{} {interface}: {}", verb(*action), address.ip(), address.prefix_len(), remedy(self))]
-pub struct AddressError {
-    action: Action,
-    address: Box<Address>,
-    interface: Interface,
-    source: RequestError,
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+        })
+    }
 }
 
-impl AddressError {
+/// Why an address, a route or a rule could not be added or removed: the object, the operation, the reason with what to do about it, and, as
+/// [`source`](core::error::Error::source), the kernel's own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {action} {}: {reason}", shown(object, interface.as_deref()))]
+pub struct ChangeError {
+    action: Action,
+    object: Box<Object>,
+    interface: Option<String>,
+    reason: Reason,
+    source: Option<Box<RequestError>>,
+}
+
+/// Why the kernel, or already we, refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It cannot be asked of any kernel.
+    #[error(transparent)]
+    Invalid(InvalidObject),
+    /// A privilege is missing.
+    #[error("it needs CAP_NET_ADMIN in this network namespace, run as root or grant it")]
+    NoPermission,
+    /// The interface does not exist.
+    #[error("there is no such interface (any more); there are: {}", existing.join(", "))]
+    NoSuchInterface {
+        /// The names that exist.
+        existing: Vec<String>,
+    },
+    /// The interface is switched off; routes need it on.
+    #[error("the interface is switched off, set it up first")]
+    InterfaceDown,
+    /// IPv6 is switched off on the interface.
+    #[error(
+        "IPv6 is switched off there, set the sysctl net/ipv6/conf/{interface}/disable_ipv6 to 0"
+    )]
+    Ipv6Off {
+        /// The interface.
+        interface: String,
+    },
+    /// The kernel has no IPv6.
+    #[error("the kernel has no IPv6, boot it without ipv6.disable=1")]
+    NoIpv6,
+    /// The gateway is no neighbour.
+    #[error(
+        "the gateway is on no network of this host: add an address of its network first, or mark the next hop as on the link"
+    )]
+    GatewayUnreachable,
+    /// Another object is in its place: the same address, table and metric, another next hop.
+    #[error("another one is in its place: {present}; remove that, or give ours another metric")]
+    Conflict {
+        /// What is there.
+        present: Box<Object>,
+    },
+    /// The kernel would take another rule for it.
+    #[error("the kernel would remove {present} instead: give our rule a priority of its own")]
+    Ambiguous {
+        /// What the kernel would remove.
+        present: Box<Object>,
+    },
+    /// Something else; the kernel's words.
+    #[error("{0}")]
+    Refused(Box<RequestError>),
+}
+
+impl ChangeError {
     pub(crate) fn new(
         action: Action,
-        address: &Address,
+        object: Object,
         names: &BTreeMap<u32, String>,
         source: RequestError,
     ) -> Self {
-        let index = address.interface();
-        let interface = names.get(&index).map_or_else(
-            || Interface::Unknown { index, existing: names.values().cloned().collect() },
-            |name| Interface::Named(name.clone()),
-        );
-        Self { action, address: Box::new(address.clone()), interface, source }
+        let mut error = Self::without_kernel(action, object, names, Reason::NoPermission);
+        error.reason = error.reason_of(&source, names);
+        error.source = Some(Box::new(source));
+        error
+    }
+
+    pub(crate) fn without_kernel(
+        action: Action,
+        object: Object,
+        names: &BTreeMap<u32, String>,
+        reason: Reason,
+    ) -> Self {
+        let interface = object.interface().and_then(|index| names.get(&index).cloned());
+        Self { action, object: Box::new(object), interface, reason, source: None }
+    }
+
+    fn reason_of(&self, source: &RequestError, names: &BTreeMap<u32, String>) -> Reason {
+        let index = self.object.interface();
+        let gone = index.is_some_and(|index| !names.contains_key(&index));
+        let ipv6 = self.object.is_ipv6();
+        match source.errno() {
+            Some(EPERM) => Reason::NoPermission,
+            Some(ENODEV | libc::ESRCH) if gone => {
+                Reason::NoSuchInterface { existing: names.values().cloned().collect() }
+            }
+            Some(libc::EACCES) if ipv6 && self.interface.is_some() => {
+                Reason::Ipv6Off { interface: self.interface.clone().unwrap_or_default() }
+            }
+            Some(EAFNOSUPPORT | EOPNOTSUPP) if ipv6 => Reason::NoIpv6,
+            Some(libc::ENETDOWN) => Reason::InterfaceDown,
+            Some(libc::ENETUNREACH | libc::EHOSTUNREACH)
+                if matches!(*self.object, Object::Route(_)) =>
+            {
+                Reason::GatewayUnreachable
+            }
+            _ => Reason::Refused(Box::new(source.clone())),
+        }
     }
 
     /// What was to be done.
@@ -74,58 +174,45 @@ impl AddressError {
         self.action
     }
 
-    /// The address.
+    /// With what.
     #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.address
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Why not, and what to do about it.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.reason
     }
 
     /// The kernel's error number, if it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
-        self.source.errno()
+        self.source.as_deref().and_then(RequestError::errno)
+    }
+
+    /// The kernel's own words about it (`NLMSGERR_ATTR_MSG`), if it had any.
+    #[must_use]
+    pub fn kernel_message(&self) -> Option<&str> {
+        self.source.as_deref().and_then(RequestError::message)
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Interface {
-    Named(String),
-    Unknown { index: u32, existing: Vec<String> },
-}
-
-impl fmt::Display for Interface {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(name) => write!(f, "on {name}"),
-            Self::Unknown { index, .. } => write!(f, "on the interface with index {index}"),
+/// The object with the interface's name, for people.
+fn shown(object: &Object, interface: Option<&str>) -> String {
+    match (object, interface) {
+        (Object::Address(address), Some(name)) => {
+            format!("{}/{} on {name}", address.ip(), address.prefix_len())
         }
-    }
-}
-
-fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Add => "add",
-        Action::Remove => "remove",
-    }
-}
-
-fn remedy(error: &AddressError) -> String {
-    match (error.source.errno(), &error.interface) {
-        (Some(EPERM), _) => {
-            "it needs CAP_NET_ADMIN in this network namespace, run as root or grant it".to_owned()
-        }
-        (Some(ENODEV), Interface::Unknown { existing, .. }) => {
-            format!("there is no such interface (any more); there are: {}", existing.join(", "))
-        }
-        (Some(libc::EACCES), Interface::Named(name)) if error.address.ip().is_ipv6() => {
-            format!(
-                "IPv6 is switched off there, set the sysctl net/ipv6/conf/{name}/disable_ipv6 to 0"
-            )
-        }
-        (Some(EAFNOSUPPORT | EOPNOTSUPP), _) if error.address.ip().is_ipv6() => {
-            "the kernel has no IPv6, boot it without ipv6.disable=1".to_owned()
-        }
-        _ => error.source.to_string(),
+        (Object::Address(address), None) => format!(
+            "{}/{} on the interface with index {}",
+            address.ip(),
+            address.prefix_len(),
+            address.interface()
+        ),
+        (object, Some(name)) => format!("{object} (on {name})"),
+        (object, None) => object.to_string(),
     }
 }
 

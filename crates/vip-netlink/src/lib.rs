@@ -6,8 +6,8 @@
 //! # Mental model
 //!
 //! ```text
-//!  Client      links(), addresses()       how things are
-//!              add(), remove()            a batch of addresses; idempotent; one result for each
+//!  Client      links(), addresses(), routes(), rules()     how things are
+//!              add(), remove()            a batch of addresses, routes, rules; idempotent; one result for each
 //!  Monitor     poll() -> Event            what has changed, by us or by others
 //!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
 //!  difference(wanted, present)            what to remove and to add (pure)
@@ -15,8 +15,8 @@
 //!  SysctlChange                           a kernel setting, changed and put back
 //! ```
 //!
-//! Each of `Client`, `Monitor` and `Announcer` belongs to the network namespace of the thread that opened it. An [`Address`] and a
-//! [`SysctlChange`] print to a line of text and parse from it, for a journal.
+//! Each of `Client`, `Monitor` and `Announcer` belongs to the network namespace of the thread that opened it. An [`Address`], a [`Route`], a
+//! [`Rule`] and a [`SysctlChange`] print to a line of text and parse from it, for a journal.
 //!
 //! # Example
 //!
@@ -53,33 +53,42 @@
 //! # What it does not do
 //!
 //! It knows no VRRP: it is given the MAC address to announce. It decides nothing, keeps no state of what it added (write a journal), makes no
-//! threads, reads no clock and does not log. Routes, rules and interfaces of its own (macvlan) are not in it yet. Announcements
+//! threads, reads no clock and does not log. Interfaces of its own (macvlan) are not in it yet. Announcements
 //! are Ethernet frames; other link layers are told apart by [`Link::mac`] being `None`.
 
 #![cfg(target_os = "linux")]
 
 mod address;
 mod announce;
+mod change;
 mod client;
-mod codec;
 mod difference;
 mod error;
 mod frame;
 mod link;
 mod monitor;
+mod object;
+mod prefix;
+mod route;
+mod rule;
 mod source;
 mod sys;
 mod sysctl;
 
 pub use address::{Address, InvalidAddress, MAX_LABEL_LEN, PresentAddress, Scope};
 pub use announce::Announcer;
-pub use client::{Change, Client};
+pub use change::Change;
+pub use client::Client;
 pub use difference::{Difference, difference};
-pub use error::{Action, AddressError, AnnounceError, QueryError};
+pub use error::{Action, AnnounceError, ChangeError, QueryError, Reason};
 pub use frame::{ArpForm, GRATUITOUS_ARP_LEN, UNSOLICITED_NA_LEN, gratuitous_arp, unsolicited_na};
 pub use link::Link;
 pub use monitor::{Event, Monitor};
 pub use netlink::{MonitorError, Progress};
+pub use object::{InvalidObject, Object, ObjectKey};
+pub use prefix::{InvalidPrefix, Prefix};
+pub use route::{InvalidRoute, Metric, NextHop, Route, RouteKey, RouteKind, RouterPreference};
+pub use rule::{InvalidRule, Rule, RuleAction};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 
@@ -89,7 +98,7 @@ pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 pub mod fuzzing {
     //! What the fuzzer reaches and nobody else.
 
-    use crate::{codec, link};
+    use crate::link;
 
     /// Reads a payload as an address and as a link.
     ///

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use netlink::message_type::{RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
 use netlink::{Group, MonitorError, Progress};
 
-use crate::address::{Address, PresentAddress};
+use crate::address::{Address, PresentAddress, codec};
 use crate::error::QueryError;
-use crate::{codec, link};
+use crate::link;
 
 /// What has changed, by us or by others.
 #[derive(Debug, Clone, PartialEq, Eq)]

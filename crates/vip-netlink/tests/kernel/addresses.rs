@@ -5,11 +5,11 @@ use core::net::IpAddr;
 use crate::outside::Cable;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use vip_netlink::{
-    Action, Address, Change, Client, PresentAddress, QueryError, Scope, SysctlChange,
+    Action, Address, Change, Client, Object, PresentAddress, QueryError, Scope, SysctlChange,
 };
 use vip_netlink::{link_local_ipv6, primary_ipv4};
 
-fn all(results: Vec<Result<Change, vip_netlink::AddressError>>, change: Change) -> usize {
+fn all(results: Vec<Result<Change, vip_netlink::ChangeError>>, change: Change) -> usize {
     let count = results.len();
     for result in results {
         assert_eq!(result.unwrap(), change);
@@ -35,7 +35,7 @@ fn adding_and_removing_are_idempotent() {
     all(client.remove(&addresses), Change::Already);
     all(client.add(&addresses), Change::Made);
     assert_eq!(cable.shown_keys(), keys);
-    assert!(client.add(&[]).is_empty() && client.remove(&[]).is_empty());
+    assert!(client.add::<Address>(&[]).is_empty() && client.remove::<Address>(&[]).is_empty());
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn each_address_has_its_own_error_with_a_remedy() {
     );
     let missing = results[1].clone().unwrap_err();
     assert_eq!(
-        (missing.action(), missing.address(), missing.errno()),
-        (Action::Add, &addresses[1], Some(libc::ENODEV))
+        (missing.action(), missing.object(), missing.errno()),
+        (Action::Add, &Object::Address(addresses[1].clone()), Some(libc::ENODEV))
     );
     assert_eq!(
         missing.to_string(),
@@ -274,4 +274,42 @@ fn own_source_addresses_are_found_among_virtual_ones() {
     assert_eq!(primary_ipv4(&present, cable.index, &excluded), Some([192, 0, 2, 7].into()));
     assert_eq!(primary_ipv4(&present, cable.index, &[]), Some([192, 0, 2, 100].into()));
     assert_eq!(link_local_ipv6(&present, cable.index, &excluded), Some("fe80::7".parse().unwrap()));
+}
+
+#[test]
+fn peers_and_rare_properties_arrive_and_come_back() {
+    lab::need!(netns);
+    let cable = Cable::new();
+    let mut client = cable.client();
+    let peer = |address: Address, peer: &str| address.peer(peer.parse().unwrap()).unwrap();
+    let wanted = [
+        peer(cable.address("10.0.0.1/32"), "10.0.0.2"),
+        peer(cable.address("10.0.0.1/24"), "10.0.1.2"),
+        peer(cable.address("2001:db8::1/128"), "2001:db8::2").deprecated(false),
+        cable.address("2001:db8::3/64").home(true),
+        cable.address("2001:db8::4/64").manage_temporary(true).prefix_route(false),
+        cable.address("10.0.0.9/32").deprecated(true),
+    ];
+    all(client.add(&wanted), Change::Made);
+    all(client.add(&wanted), Change::Already);
+    let shown = cable.shown();
+    let find = |ip: &str| shown.iter().find(|info| info["local"] == ip).unwrap();
+    assert_eq!(find("10.0.0.1")["address"], "10.0.0.2");
+    assert_eq!(find("2001:db8::1")["address"], "2001:db8::2");
+    assert_eq!(find("2001:db8::4")["mngtmpaddr"], true);
+    assert_eq!(find("10.0.0.9")["deprecated"], true);
+    let present: Vec<Address> =
+        client.addresses().unwrap().into_iter().map(|present| present.address).collect();
+    for wanted in &wanted {
+        assert!(
+            present.iter().any(|present| wanted.agrees_with(present)),
+            "{wanted} is not among {present:?}"
+        );
+    }
+    let read: Vec<Address> =
+        wanted.iter().map(|address| address.to_string().parse().unwrap()).collect();
+    all(client.remove(&read), Change::Made);
+    assert!(
+        cable.shown_keys().iter().all(|(ip, _)| !wanted.iter().any(|wanted| wanted.ip() == *ip))
+    );
 }

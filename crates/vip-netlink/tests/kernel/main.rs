@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a failed test should stop at once"
 )]
 
@@ -9,4 +10,6 @@ mod addresses;
 mod announcements;
 mod events;
 mod outside;
+mod routes;
+mod rules;
 mod sysctls;

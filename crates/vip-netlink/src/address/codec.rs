@@ -4,12 +4,12 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use netlink::{Attributes, Payload};
 
-use crate::address::{Address, PresentAddress, Scope};
+use crate::address::{Address, Options, PresentAddress, Scope};
 
 pub(crate) const IFADDRMSG_LEN: usize = 8;
 
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -22,10 +22,21 @@ const IFA_PROTO: u16 = 11;
 const IFA_F_SECONDARY: u32 = 0x1;
 const IFA_F_NODAD: u32 = 0x2;
 const IFA_F_DADFAILED: u32 = 0x8;
+const IFA_F_HOMEADDRESS: u32 = 0x10;
 const IFA_F_DEPRECATED: u32 = 0x20;
 const IFA_F_TENTATIVE: u32 = 0x40;
 const IFA_F_PERMANENT: u32 = 0x80;
+const IFA_F_MANAGETEMPADDR: u32 = 0x100;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+const IFA_F_MCAUTOJOIN: u32 = 0x400;
+
+/// Properties that are a flag of the kernel's, both ways.
+const FLAGS: [(Options, u32); 4] = [
+    (Options::NO_PREFIX_ROUTE, IFA_F_NOPREFIXROUTE),
+    (Options::HOME, IFA_F_HOMEADDRESS),
+    (Options::MANAGE_TEMPORARY, IFA_F_MANAGETEMPADDR),
+    (Options::AUTOJOIN, IFA_F_MCAUTOJOIN),
+];
 
 /// `INFINITY_LIFE_TIME`, seconds.
 const FOREVER: u32 = u32::MAX;
@@ -34,11 +45,11 @@ const FOREVER: u32 = u32::MAX;
 pub(crate) fn encode_new(address: &Address) -> Payload {
     let properties = address.properties();
     let mut flags = 0;
-    if address.ip().is_ipv6() && !properties.detect_duplicates {
+    if address.ip().is_ipv6() && !properties.options.contains(Options::DETECT_DUPLICATES) {
         flags |= IFA_F_NODAD;
     }
-    if !properties.prefix_route {
-        flags |= IFA_F_NOPREFIXROUTE;
+    for (_, flag) in FLAGS.iter().filter(|(option, _)| properties.options.contains(*option)) {
+        flags |= flag;
     }
     let mut payload = encode_key(address).u32(IFA_FLAGS, flags);
     if let Some(label) = properties.label {
@@ -47,7 +58,7 @@ pub(crate) fn encode_new(address: &Address) -> Payload {
     if let (Some(broadcast), true) = (properties.broadcast, address.ip().is_ipv4()) {
         payload = payload.attribute(IFA_BROADCAST, &broadcast.octets());
     }
-    if properties.deprecated {
+    if properties.options.contains(Options::DEPRECATED) {
         // struct ifa_cacheinfo: preferred for 0 seconds, valid for ever; the two time stamps are the kernel's.
         let lifetimes = [0, FOREVER, 0, 0].map(u32::to_ne_bytes);
         payload = payload.attribute(IFA_CACHEINFO, lifetimes.as_flattened());
@@ -78,14 +89,8 @@ fn encode_key(address: &Address) -> Payload {
         *to = from;
     }
     let payload = Payload::with_header(&header);
-    match address.ip() {
-        IpAddr::V4(ip) => {
-            payload.attribute(IFA_LOCAL, &ip.octets()).attribute(IFA_ADDRESS, &ip.octets())
-        }
-        IpAddr::V6(ip) => {
-            payload.attribute(IFA_LOCAL, &ip.octets()).attribute(IFA_ADDRESS, &ip.octets())
-        }
-    }
+    let peer = address.properties().peer.unwrap_or(address.ip());
+    put_ip(put_ip(payload, IFA_LOCAL, address.ip()), IFA_ADDRESS, peer)
 }
 
 /// Reads the payload of `RTM_NEWADDR` or `RTM_DELADDR`; `None` for another family's or one that makes no sense.
@@ -105,14 +110,19 @@ pub(crate) fn decode(payload: &[u8]) -> Option<PresentAddress> {
             _ => {}
         }
     }
-    // On a point-to-point link IFA_ADDRESS is the other end; IPv6 without a peer has IFA_ADDRESS only.
+    // With a peer, IFA_ADDRESS is the other end; IPv6 without one has IFA_ADDRESS only.
     let mut address = Address::new(u32::from_ne_bytes(index), local.or(peer)?, prefix_len)
         .ok()?
         .scope(Scope::new(scope))
         .detect_duplicates(flags & IFA_F_NODAD == 0 && family == AF_INET6)
         .deprecated(flags & IFA_F_DEPRECATED != 0)
-        .prefix_route(flags & IFA_F_NOPREFIXROUTE == 0)
         .protocol(protocol);
+    for (option, flag) in FLAGS {
+        address = address.option(option, flags & flag != 0);
+    }
+    if let (Some(_), Some(peer)) = (local, peer) {
+        address = address.peer(peer).ok()?;
+    }
     if let Some(label) = label {
         // The kernel allows labels that we do not; the address is there all the same.
         address = address.clone().label(label).unwrap_or(address);
@@ -129,7 +139,16 @@ pub(crate) fn decode(payload: &[u8]) -> Option<PresentAddress> {
     })
 }
 
-fn ip(family: u8, octets: &[u8]) -> Option<IpAddr> {
+/// Appends an address.
+pub(crate) fn put_ip(payload: Payload, kind: u16, ip: IpAddr) -> Payload {
+    match ip {
+        IpAddr::V4(ip) => payload.attribute(kind, &ip.octets()),
+        IpAddr::V6(ip) => payload.attribute(kind, &ip.octets()),
+    }
+}
+
+/// Reads an address of this family, which has to have its length.
+pub(crate) fn ip(family: u8, octets: &[u8]) -> Option<IpAddr> {
     match family {
         AF_INET => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
         AF_INET6 => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
@@ -154,7 +173,12 @@ mod tests {
     }
 
     fn v6() -> Address {
-        Address::new(3, "2001:db8::100".parse().unwrap(), 128).unwrap().prefix_route(false)
+        Address::new(3, "2001:db8::100".parse().unwrap(), 128)
+            .unwrap()
+            .prefix_route(false)
+            .home(true)
+            .peer("2001:db8::1".parse().unwrap())
+            .unwrap()
     }
 
     #[test]
@@ -197,7 +221,7 @@ mod tests {
             | IFA_F_DEPRECATED;
         let read = decode(encode_key(&v6()).u32(IFA_FLAGS, flags).as_bytes()).unwrap();
         assert!(read.tentative && read.duplicate && read.secondary && read.permanent);
-        assert!(read.address.properties().deprecated);
+        assert!(read.address.properties().options.contains(Options::DEPRECATED));
     }
 
     #[test]
@@ -207,7 +231,9 @@ mod tests {
         let payload = Payload::with_header(&header)
             .attribute(IFA_ADDRESS, &[10, 0, 0, 2])
             .attribute(IFA_LOCAL, &[10, 0, 0, 1]);
-        assert_eq!(decode(payload.as_bytes()).unwrap().address.ip(), IpAddr::from([10, 0, 0, 1]));
+        let address = decode(payload.as_bytes()).unwrap().address;
+        assert_eq!(address.to_string(), "10.0.0.1/32 dev 3 peer 10.0.0.2");
+        assert_eq!(encode_delete(&address).as_bytes().len(), payload.as_bytes().len());
     }
 
     #[test]
@@ -225,7 +251,7 @@ mod tests {
                 *first = family;
             }
             if let Some(read) = decode(&bytes) {
-                prop_assert!(read.address.prefix_len() <= 128);
+                prop_assert_eq!(read.address.to_string().parse(), Ok(read.address));
             }
         }
     }
