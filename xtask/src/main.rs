@@ -11,6 +11,7 @@ mod host;
 mod ledger;
 mod package;
 mod packages;
+mod sim;
 mod test;
 mod uml;
 
@@ -30,6 +31,7 @@ enum Task {
     Fuzz(fuzz::Arguments),
     Ledger(ledger::Arguments),
     Package(package::Arguments),
+    Sim(sim::Arguments),
     Uml(uml::Arguments),
 }
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
+        Task::Sim(arguments) => sim::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
     };
     result.unwrap_or_else(|message| {

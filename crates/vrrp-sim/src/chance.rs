@@ -24,6 +24,12 @@ impl Chance {
         if ppm > Self::ALWAYS.0 { Self::ALWAYS } else { Self(ppm) }
     }
 
+    /// Parts per million, 0–1,000,000.
+    #[must_use]
+    pub const fn as_ppm(self) -> u32 {
+        self.0
+    }
+
     /// Throws the dice. Draws no number when the answer is certain.
     pub(crate) fn happens(self, rng: &mut Rng) -> bool {
         match self {

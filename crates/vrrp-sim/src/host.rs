@@ -12,7 +12,10 @@ use crate::{Chance, invariants::Checker, local_clock::LocalClock};
 pub struct RouterId(u32);
 
 impl RouterId {
-    pub(crate) fn from_index(index: usize) -> Self {
+    /// The router that was added as number `index`, counted from 0. One that was not added is left
+    /// alone by everything.
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 

@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 mod acts;
+mod campaign;
 mod chance;
 mod forge;
 mod host;
@@ -69,11 +70,15 @@ mod queue;
 mod random;
 mod scenario;
 mod settle;
+mod shrink;
 mod simulation;
+mod source;
 mod step;
+mod svg;
 mod tally;
 mod timeline;
 
+pub use campaign::{Failure, Report};
 pub use chance::Chance;
 pub use forge::Forgery;
 pub use host::{Conditions, RouterId};

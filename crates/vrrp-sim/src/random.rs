@@ -18,8 +18,19 @@ impl Scenario {
     /// authentication, one address list), good and bad networks, every kind of fault.
     #[must_use]
     pub fn random(seed: u64) -> Self {
+        Self::random_group(seed, None)
+    }
+
+    /// The same with one advertisement interval for all routers: 10 ms to 40 s in steps of 10 ms, or
+    /// whole seconds for version 2, too.
+    #[must_use]
+    pub fn random_at(seed: u64, interval: Duration) -> Self {
+        Self::random_group(seed, Some(interval))
+    }
+
+    fn random_group(seed: u64, interval: Option<Duration>) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let group = Group::random(&mut rng);
+        let group = Group::random(&mut rng, interval);
         let routers: Vec<Participant> =
             (0..group.size).map(|index| group.participant(&mut rng, index)).collect();
         let interval = group.interval;
@@ -53,8 +64,9 @@ struct Group {
 }
 
 impl Group {
-    fn random(rng: &mut Rng) -> Self {
-        let version = if one_in(rng, 5) { Version::V2 } else { Version::V3 };
+    fn random(rng: &mut Rng, interval: Option<Duration>) -> Self {
+        let whole_seconds = interval.is_none_or(|interval| interval.subsec_nanos() == 0);
+        let version = if whole_seconds && one_in(rng, 5) { Version::V2 } else { Version::V3 };
         let family = match version {
             Version::V3 if one_in(rng, 3) => AddressFamily::Ipv6,
             Version::V2 | Version::V3 => AddressFamily::Ipv4,
@@ -71,9 +83,11 @@ impl Group {
         } else {
             ChecksumPolicy::AcceptEither { send: form }
         };
-        let interval = match version {
-            Version::V2 => Duration::from_secs(rng.u64(1..=3)),
-            Version::V3 => {
+        let same_interval = interval.is_some() || version == Version::V2 || !one_in(rng, 3);
+        let interval = match (interval, version) {
+            (Some(interval), _) => interval,
+            (None, Version::V2) => Duration::from_secs(rng.u64(1..=3)),
+            (None, Version::V3) => {
                 Duration::from_millis(*pick(rng, &[10, 20, 50, 100, 1_000, 1_000, 5_000]))
             }
         };
@@ -86,7 +100,7 @@ impl Group {
             checksum,
             unicast: one_in(rng, 4),
             interval,
-            same_interval: version == Version::V2 || !one_in(rng, 3),
+            same_interval,
             addresses,
         }
     }

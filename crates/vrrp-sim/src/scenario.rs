@@ -25,7 +25,7 @@ use crate::{Chance, Conditions, Forgery, Link, RouterId, Simulation, Violation};
 /// }
 /// # Ok::<(), vrrp_sim::vrrp_fsm::ConfigError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "scenarios are made and cut down by their users")]
 pub struct Scenario {
     /// The seed of the simulation.
@@ -39,7 +39,7 @@ pub struct Scenario {
 }
 
 /// One router of a [`Scenario`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "scenarios are made and cut down by their users")]
 pub struct Participant {
     /// Its configuration.
@@ -51,7 +51,7 @@ pub struct Participant {
 }
 
 /// One round of a [`Scenario`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "scenarios are made and cut down by their users")]
 pub struct Round {
     /// What is done, each after the time that passes since the one before.

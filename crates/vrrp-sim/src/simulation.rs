@@ -35,6 +35,8 @@ pub struct Simulation {
     pub(crate) latest: Option<Packet>,
     /// How many state changes there were, also of machines that are gone.
     pub(crate) transitions: u64,
+    /// How many inputs the machines were given.
+    pub(crate) events: u64,
     pub(crate) outputs: Vec<Output>,
     pub(crate) buffer: Vec<u8>,
 }
@@ -62,6 +64,7 @@ impl Simulation {
             duals: DualWatch::default(),
             latest: None,
             transitions: 0,
+            events: 0,
             outputs: Vec::new(),
             buffer: vec![0; MAX_DATAGRAM_LEN],
         }
@@ -222,6 +225,12 @@ impl Simulation {
     pub fn router_time(&self) -> Duration {
         let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         self.now.saturating_duration_since(Instant::ZERO) * count
+    }
+
+    /// How many inputs the machines were given so far, each followed by all checks.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
     }
 
     /// All routers, in the order they were added.

@@ -22,6 +22,7 @@ impl Simulation {
         let mut outputs = mem::take(&mut self.outputs);
         let Some(host) = self.hosts.get_mut(id.index()) else { return Ok(()) };
         let Some(machine) = &mut host.machine else { return Ok(()) };
+        self.events += 1;
         let now = host.clock.local(at);
         let before = Snapshot::of(machine);
         let verdict = input.tell(machine, now);

@@ -67,9 +67,11 @@ impl Tally {
 
     /// Which of `expected` never happened.
     #[must_use]
-    pub fn missing<'a>(&self, expected: &[(Subject, &'a str)]) -> Vec<(Subject, &'a str)> {
-        let never = |(subject, what): &&(Subject, &str)| self.count(*subject, what) == 0;
-        expected.iter().filter(never).copied().collect()
+    pub fn missing<'a>(
+        &self,
+        expected: impl IntoIterator<Item = (Subject, &'a str)>,
+    ) -> Vec<(Subject, &'a str)> {
+        expected.into_iter().filter(|(subject, what)| self.count(*subject, what) == 0).collect()
     }
 }
 
@@ -96,7 +98,7 @@ mod tests {
         tally.merge(&other);
         assert_eq!(tally.count(Subject::Fault, "pause"), 2);
         let expected = [(Subject::Output, "send"), (Subject::Output, "pause")];
-        assert_eq!(tally.missing(&expected), [(Subject::Output, "pause")]);
+        assert_eq!(tally.missing(expected), [(Subject::Output, "pause")]);
         assert_eq!(tally.to_string().lines().count(), 2);
     }
 }

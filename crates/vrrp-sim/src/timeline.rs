@@ -72,6 +72,14 @@ impl Timeline {
         self.end = end;
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(crate) fn end(&self) -> Instant {
+        self.end
+    }
+
     /// Everything noted, oldest first.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
@@ -98,13 +106,7 @@ impl Timeline {
             drawing.push_str(&format_lane(name, width, &lane));
         }
         if self.notes.iter().any(|note| matches!(note.what, What::Cut(_))) {
-            let lane = self.draw(columns, &Wire::Whole, |wire, note| {
-                if matches!(note.what, What::Cut(_)) {
-                    *wire = Wire::Cut;
-                } else if note.what == What::Healed {
-                    *wire = Wire::Whole;
-                }
-            });
+            let lane = self.draw(columns, &Wire::Whole, |wire, note| wire.apply(&note.what));
             drawing.push_str(&format_lane("network", width, &lane));
         }
         drawing
@@ -209,16 +211,16 @@ trait Glyph {
 
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a router")]
-struct Lane {
-    running: bool,
-    paused: bool,
-    promoted: bool,
-    initialize: bool,
-    addresses: bool,
+pub(crate) struct Lane {
+    pub(crate) running: bool,
+    pub(crate) paused: bool,
+    pub(crate) promoted: bool,
+    pub(crate) initialize: bool,
+    pub(crate) addresses: bool,
 }
 
 impl Lane {
-    fn apply(&mut self, what: &What) {
+    pub(crate) fn apply(&mut self, what: &What) {
         match what {
             What::Started => *self = Self { running: true, initialize: true, ..Self::default() },
             What::Crashed => *self = Self::default(),
@@ -253,9 +255,19 @@ impl Glyph for Lane {
 }
 
 #[derive(Debug, Clone)]
-enum Wire {
+pub(crate) enum Wire {
     Whole,
     Cut,
+}
+
+impl Wire {
+    pub(crate) fn apply(&mut self, what: &What) {
+        if matches!(what, What::Cut(_)) {
+            *self = Self::Cut;
+        } else if *what == What::Healed {
+            *self = Self::Whole;
+        }
+    }
 }
 
 impl Glyph for Wire {
