@@ -15,28 +15,28 @@ use gungraun::{library_benchmark, library_benchmark_group, main};
 #[library_benchmark]
 #[bench::one_address(subjects::octets())]
 fn parse(octets: Vec<u8>) -> Vec<u8> {
-    black_box(subjects::parse(black_box(&octets)));
+    black_box(&subjects::parse(black_box(&octets)));
     octets
 }
 
 #[library_benchmark]
 #[bench::one_address(subjects::packet())]
 fn parse_packet(packet: Vec<u8>) -> Vec<u8> {
-    black_box(subjects::parse_packet(black_box(&packet)));
+    black_box(&subjects::parse_packet(black_box(&packet)));
     packet
 }
 
 #[library_benchmark]
 #[bench::one_address(Box::new(EMPTY))]
 fn emit(mut buffer: Box<Buffer>) -> Box<Buffer> {
-    black_box(subjects::emit(black_box(100), &mut buffer));
+    black_box(&subjects::emit(black_box(100), &mut buffer));
     buffer
 }
 
 #[library_benchmark]
 #[bench::one_address(Box::new(EMPTY))]
 fn emit_packet(mut buffer: Box<Buffer>) -> Box<Buffer> {
-    black_box(subjects::emit_packet(black_box(100), &mut buffer));
+    black_box(&subjects::emit_packet(black_box(100), &mut buffer));
     buffer
 }
 

@@ -5,10 +5,10 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use vrrp_fsm::vrrp_proto::{
-    AddressFamily, Advertisement, ChecksumForm, Ipv4Packet, MAX_IPV4_PACKET_LEN,
-    MaxAdvertiseInterval, Message, Priority, PseudoHeader, Vrid,
+    AddressFamily, Advertisement, ChecksumForm, EmitError, Ipv4Packet, MAX_IPV4_PACKET_LEN,
+    MaxAdvertiseInterval, Message, ParseError, Priority, PseudoHeader, Vrid,
 };
-use vrrp_fsm::{Config, Datagram, Instant, Output, PathId, State, VirtualRouter};
+use vrrp_fsm::{Config, Datagram, Discard, Instant, Output, PathId, State, VirtualRouter};
 
 /// The address of the other router, which is Master in what is received.
 pub const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
@@ -64,30 +64,28 @@ pub fn octets() -> Vec<u8> {
 }
 
 /// Parses a message and verifies its checksum.
-#[must_use]
 #[inline]
-pub fn parse(octets: &[u8]) -> Option<Advertisement<'_>> {
-    Advertisement::parse(octets, FROM_THEM).ok()
+pub fn parse(octets: &[u8]) -> Result<Advertisement<'_>, ParseError> {
+    Advertisement::parse(octets, FROM_THEM)
 }
 
 /// Parses a whole IPv4 packet and the message in it.
-#[must_use]
 #[inline]
-pub fn parse_packet(octets: &[u8]) -> Option<Advertisement<'_>> {
-    let packet = Ipv4Packet::parse(octets).ok()?;
-    Advertisement::parse(packet.message().ok()?, packet.pseudo_header()).ok()
+pub fn parse_packet(octets: &[u8]) -> Result<Advertisement<'_>, Discard> {
+    let packet = Ipv4Packet::parse(octets)?;
+    Ok(Advertisement::parse(packet.message()?, packet.pseudo_header())?)
 }
 
 /// Makes a message and writes it with its checksum.
 #[inline]
-pub fn emit(priority: u8, buffer: &mut Buffer) -> Option<&[u8]> {
-    message(VRID, priority).emit(FROM_THEM, buffer).ok()
+pub fn emit(priority: u8, buffer: &mut Buffer) -> Result<&[u8], EmitError> {
+    message(VRID, priority).emit(FROM_THEM, buffer)
 }
 
 /// Makes a message and writes the whole IPv4 packet.
 #[inline]
-pub fn emit_packet(priority: u8, buffer: &mut Buffer) -> Option<&[u8]> {
-    message(VRID, priority).emit_ipv4_packet(THEIRS, GROUP, NonZeroU16::MIN, buffer).ok()
+pub fn emit_packet(priority: u8, buffer: &mut Buffer) -> Result<&[u8], EmitError> {
+    message(VRID, priority).emit_ipv4_packet(THEIRS, GROUP, NonZeroU16::MIN, buffer)
 }
 
 #[inline]

@@ -81,10 +81,8 @@ pub(crate) struct Artifact {
 
 /// Runs a cargo build that prints JSON messages and collects the executables it made.
 pub(crate) fn artifacts(build: &mut Command) -> Result<Vec<Artifact>, String> {
-    let output = build
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
+    let output =
+        build.stderr(Stdio::inherit()).output().map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {
         return Err(format!("cargo: the build failed ({})", output.status));
     }

@@ -261,7 +261,7 @@ fn verify_checksum(
     found: [u8; 2],
 ) -> Result<Checksum, ParseError> {
     let message_only = Sum::default().octets(message);
-    let with_pseudo_header = packet.sum(message.len()).octets(message);
+    let with_pseudo_header = packet.sum(message.len()).plus(message_only);
     let (message_allowed, pseudo_header_allowed) = match (version, packet) {
         // RFC 3768 §5.3.8: the message from the version field on.
         (Version::V2, _) => (true, false),

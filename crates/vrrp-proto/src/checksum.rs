@@ -67,41 +67,61 @@ impl PseudoHeader {
 
     /// The sum of the pseudo-header before a message of `len` octets. Both families' layouts sum to
     /// the same: addresses, length and protocol (RFC 8200 §8.1).
+    #[inline]
     pub(crate) fn sum(&self, len: usize) -> Sum {
-        let sum = match self {
+        let addresses = match self {
             Self::Ipv4 { source, destination } => {
-                Sum::default().octets(&source.octets()).octets(&destination.octets())
+                u64::from(source.to_bits()) + u64::from(destination.to_bits())
             }
             Self::Ipv6 { source, destination } => {
-                Sum::default().octets(&source.octets()).octets(&destination.octets())
+                Sum::default().octets(&source.octets()).octets(&destination.octets()).0
             }
         };
         // No message is longer than 65,535 octets: IP's length fields have 16 bits.
-        sum.word(u16::try_from(len).unwrap_or(u16::MAX)).word(112)
+        Sum(addresses).word(u16::try_from(len).unwrap_or(u16::MAX)).word(112)
     }
 }
 
 /// A ones-complement sum of 16-bit words (RFC 1071), not yet folded.
+///
+/// What is added may be words of 32 bits, for 2^16 is 1 in this arithmetic; 2^32 of them fit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum(u64);
 
 impl Sum {
+    #[inline]
     pub(crate) fn word(self, word: u16) -> Self {
         Self(self.0 + u64::from(word))
     }
 
+    #[inline]
+    pub(crate) fn double_word(self, word: u32) -> Self {
+        Self(self.0 + u64::from(word))
+    }
+
+    /// The sum of what is summed in both.
+    #[inline]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    #[inline]
     pub(crate) fn octets(self, octets: &[u8]) -> Self {
-        let (words, last) = octets.as_chunks::<2>();
-        let sum = words.iter().fold(self, |sum, word| sum.word(u16::from_be_bytes(*word)));
+        let (words, rest) = octets.as_chunks::<4>();
+        let sum = words.iter().fold(self, |sum, word| sum.double_word(u32::from_be_bytes(*word)));
+        let (words, last) = rest.as_chunks::<2>();
+        let sum = words.iter().fold(sum, |sum, word| sum.word(u16::from_be_bytes(*word)));
         last.iter().fold(sum, |sum, octet| sum.word(u16::from_be_bytes([*octet, 0])))
     }
 
     /// The sum in 16 bits, carries added back.
+    #[inline]
     pub(crate) fn folded(self) -> u16 {
-        let mut sum = self.0;
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
+        // 33 bits, 32 (the carry of the first step leaves room for its own), 17, 16.
+        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
+        let sum = (sum & 0xffff_ffff) + (sum >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
         u16::try_from(sum).unwrap_or(u16::MAX)
     }
 
@@ -131,6 +151,35 @@ mod tests {
         let sum = Sum::default().octets(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
         assert_eq!(sum.folded(), 0xddf2);
         assert_eq!(sum.checksum(), 0x220d);
+    }
+
+    #[test]
+    fn a_sum_of_any_size_is_folded_as_rfc_1071_has_it() {
+        let folded = |sum: u64| {
+            let mut sum = sum;
+            while sum > 0xffff {
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            sum
+        };
+        for shift in 0..64 {
+            for near in [0, 1, 2, 0xffff, 0x1_0000, u64::MAX] {
+                for sum in [(1 << shift) - 1 + (near >> 1), near << shift, near >> shift] {
+                    assert_eq!(u64::from(Sum(sum).folded()), folded(sum), "{sum:#x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_any_size_sum_to_the_same() {
+        let octets: Vec<u8> = (0..40).map(|octet: u8| octet.wrapping_mul(151) ^ 0xa5).collect();
+        for len in 0..octets.len() {
+            let single = octets[..len].chunks(2).fold(Sum::default(), |sum, pair| {
+                sum.word(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
+            });
+            assert_eq!(Sum::default().octets(&octets[..len]).folded(), single.folded(), "{len}");
+        }
     }
 
     #[test]

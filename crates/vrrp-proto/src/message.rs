@@ -45,6 +45,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`MessageError::AddressCount`] for none or more than 255 addresses,
     /// [`MessageError::Version2OverIpv6`] and [`MessageError::MixedFamilies`] for an IPv6 address.
+    #[inline]
     pub fn v2(
         vrid: Vrid,
         priority: Priority,
@@ -77,6 +78,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`MessageError::AddressCount`] for none or more than 255 addresses,
     /// [`MessageError::MixedFamilies`] for addresses of both families.
+    #[inline]
     pub fn v3(
         vrid: Vrid,
         priority: Priority,
@@ -173,17 +175,17 @@ impl<'a> Message<'a> {
         let whole = buffer.get_mut(..need).ok_or(too_small)?;
         let (message, trailer) = whole.split_at_mut_checked(len).ok_or(too_small)?;
         let (header, body) = message.split_first_chunk_mut::<8>().ok_or(too_small)?;
-        *header = self.header([0, 0]);
         let (addresses, authentication_data) = body
             .split_at_mut_checked(self.addresses.len() * self.family.address_len())
             .ok_or(too_small)?;
-        write_addresses(addresses, self.addresses);
+        // Summed while it is written: reading back what was just written is slow.
+        let mut sum = self.sum(packet, len).octets(&self.header([0, 0]));
+        sum = write_addresses(addresses, self.addresses, sum);
         if let Some(data) = authentication_data.first_chunk_mut::<8>() {
             *data = self.authentication.data();
+            sum = sum.octets(data);
         }
-        let checksum = self.sum(packet, len).octets(message).checksum();
-        let (header, _) = message.split_first_chunk_mut::<8>().ok_or(too_small)?;
-        *header = self.header(checksum.to_be_bytes());
+        *header = self.header(sum.checksum().to_be_bytes());
         if let (Some((key, sequence)), Some(trailer)) =
             (self.signature, trailer.first_chunk_mut::<TRAILER_LEN>())
         {
@@ -285,6 +287,7 @@ const CLASS_SELECTOR_6: IpDscp = match IpDscp::try_new(0x30) {
     Err(_) => IpDscp::ZERO,
 };
 
+#[inline]
 fn family_of_all(addresses: &[IpAddr]) -> Result<AddressFamily, MessageError> {
     let count = addresses.len();
     let first = match addresses.first() {
@@ -297,22 +300,26 @@ fn family_of_all(addresses: &[IpAddr]) -> Result<AddressFamily, MessageError> {
     }
 }
 
-fn write_addresses(field: &mut [u8], addresses: &[IpAddr]) {
+/// Writes the addresses and adds them to a sum.
+fn write_addresses(field: &mut [u8], addresses: &[IpAddr], mut sum: Sum) -> Sum {
     let mut rest = field;
     for address in addresses {
         let written = match address {
             IpAddr::V4(address) => rest.split_first_chunk_mut().map(|(slot, rest)| {
                 *slot = address.octets();
+                sum = sum.double_word(address.to_bits());
                 rest
             }),
             IpAddr::V6(address) => rest.split_first_chunk_mut().map(|(slot, rest)| {
                 *slot = address.octets();
+                sum = sum.octets(slot);
                 rest
             }),
         };
         // The field is as long as its addresses, see `message_len`.
         rest = written.unwrap_or_default();
     }
+    sum
 }
 
 #[cfg(test)]
