@@ -76,7 +76,7 @@ impl VirtualRouter {
         }
         recovery.canonicalize(now);
         effects.canonicalize(now);
-        sequences.canonicalize(now, &config.authentication);
+        sequences.canonicalize(now, config);
         *term = 0;
         *identification = NonZeroU16::MIN;
         *statistics = Statistics::default();

@@ -5,7 +5,7 @@ use vrrp_proto::{AddressFamily, Authentication, Priority, Version, Vrid};
 
 use crate::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, PathConfig,
-    ReleasePolicy, SendFailurePolicy,
+    ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailingOctetsPolicy,
 };
 
 /// What an operator decides about one virtual router (RFC 9568 §6.1).
@@ -65,6 +65,12 @@ pub struct Config {
     pub link_local_first: bool,
     /// The authentication of version 2 (RFC 2338 §5.3.6). Default: none.
     pub authentication: Authentication,
+    /// Signed advertisements, in either version. Default: none. They take the place of
+    /// `authentication`, which has to be none then.
+    pub trailer: Option<TrailerConfig>,
+    /// What happens to octets behind the message that nobody asked for. Default: such a packet is
+    /// discarded.
+    pub trailing_octets: TrailingOctetsPolicy,
     /// Which checksums over IPv4 are sent and accepted. Default: both accepted, the one with a
     /// pseudo-header sent.
     pub checksum: ChecksumPolicy,
@@ -111,6 +117,8 @@ impl Config {
             virtual_addresses: Vec::new(),
             link_local_first: true,
             authentication: Authentication::None,
+            trailer: None,
+            trailing_octets: TrailingOctetsPolicy::default(),
             checksum: ChecksumPolicy::default(),
             address_list_mismatch: AddressListPolicy::default(),
             immediate_answer: true,
@@ -153,6 +161,8 @@ setters! {
     virtual_addresses: Vec<IpAddr>,
     link_local_first: bool,
     authentication: Authentication,
+    trailer: Option<TrailerConfig>,
+    trailing_octets: TrailingOctetsPolicy,
     checksum: ChecksumPolicy,
     address_list_mismatch: AddressListPolicy,
     immediate_answer: bool,

@@ -7,7 +7,7 @@ use vrrp_proto::{
 use crate::PathId;
 
 /// Why a datagram was not used. It has changed nothing but one counter (RFC 9568 §7.1), and used up
-/// the sequence number of an authentication header that is right (RFC 2402 §3.4.3).
+/// the sequence number of an authentication header (RFC 2402 §3.4.3) or trailer that is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
@@ -127,8 +127,21 @@ impl Discard {
             Self::Authentication(
                 AuthenticationError::TypeMismatch { .. }
                 | AuthenticationError::HeaderMissing
-                | AuthenticationError::HeaderUnexpected { .. },
+                | AuthenticationError::HeaderUnexpected { .. }
+                | AuthenticationError::TrailerMissing
+                | AuthenticationError::UnknownAlgorithm { .. },
             ) => Counter::AuthenticationTypeMismatch,
+            Self::Authentication(AuthenticationError::TrailerLength { .. }) => {
+                Counter::PacketLength
+            }
+            Self::Authentication(AuthenticationError::UnknownKey { .. }) => {
+                Counter::UnknownAuthenticationKey
+            }
+            Self::Authentication(
+                AuthenticationError::OutsideTimeWindow { .. }
+                | AuthenticationError::Replayed { .. }
+                | AuthenticationError::TrailerReplayed { .. },
+            ) => Counter::AuthenticationReplay,
             Self::Authentication(_) => Counter::AuthenticationFailure,
             Self::AddressList { .. } | Self::FirstNotLinkLocal { .. } => Counter::AddressList,
             Self::Interval { .. } => Counter::Interval,
@@ -165,11 +178,17 @@ pub enum Counter {
     Owner,
     /// An unknown authentication type. RFC 2787 `vrrpStatsInvalidAuthType`.
     InvalidAuthenticationType,
-    /// Another authentication type, an authentication header too much or none. RFC 2787 `vrrpStatsAuthTypeMismatch`.
+    /// Another authentication type; an authentication header too much; a header or trailer missing,
+    /// or one of another algorithm. RFC 2787 `vrrpStatsAuthTypeMismatch`.
     AuthenticationTypeMismatch,
-    /// A wrong password; a wrong check value or a used sequence number in an authentication header.
-    /// RFC 2787 `vrrpStatsAuthFailures`.
+    /// A wrong password; a wrong check value in an authentication header or trailer. With the two
+    /// that follow it is RFC 2787's `vrrpStatsAuthFailures`.
     AuthenticationFailure,
+    /// A trailer made with a key that is unknown here.
+    UnknownAuthenticationKey,
+    /// A used sequence number in an authentication header or trailer, or a trailer that was not made
+    /// just now.
+    AuthenticationReplay,
     /// An empty, wrong or different address list. RFC 8347 `address-list-errors`.
     AddressList,
     /// An interval of zero, or in version 2 not ours. RFC 8347 `interval-errors`.
@@ -179,7 +198,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    pub(crate) const COUNT: usize = 17;
+    pub(crate) const COUNT: usize = 19;
 
     /// All of them, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
@@ -197,6 +216,8 @@ impl Counter {
         Self::InvalidAuthenticationType,
         Self::AuthenticationTypeMismatch,
         Self::AuthenticationFailure,
+        Self::UnknownAuthenticationKey,
+        Self::AuthenticationReplay,
         Self::AddressList,
         Self::Interval,
         Self::NotRunning,
@@ -220,6 +241,8 @@ impl Counter {
             Self::InvalidAuthenticationType => "invalid-auth-type",
             Self::AuthenticationTypeMismatch => "auth-type-mismatch",
             Self::AuthenticationFailure => "auth-failures",
+            Self::UnknownAuthenticationKey => "unknown-auth-key",
+            Self::AuthenticationReplay => "auth-replays",
             Self::AddressList => "address-list-errors",
             Self::Interval => "interval-errors",
             Self::NotRunning => "not-running",

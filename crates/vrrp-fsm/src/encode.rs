@@ -4,10 +4,10 @@ use core::net::IpAddr;
 
 use vrrp_proto::{
     EmitError, Interval, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, Message, MessageError,
-    PseudoHeader,
+    PseudoHeader, TrailerSequence,
 };
 
-use crate::{PathId, PathMode, Send, VirtualRouter};
+use crate::{PathId, PathMode, Send, TrailerConfig, VirtualRouter};
 
 /// Octets of the longest datagram [`VirtualRouter::encode`] makes: a buffer of this size is always
 /// enough.
@@ -68,16 +68,23 @@ impl VirtualRouter {
     fn message(&self, send: Send) -> Result<Message<'_>, MessageError> {
         let config = &self.config;
         let addresses = &config.virtual_addresses;
-        match self.interval {
+        let message = match self.interval {
             Interval::Seconds(interval) => {
                 let authentication = config.authentication;
-                Message::v2(config.vrid, send.priority, interval, authentication, addresses)
-                    .map(|message| message.sequence(send.sequence))
+                let sequence = u32::try_from(send.sequence).unwrap_or(u32::MAX);
+                Message::v2(config.vrid, send.priority, interval, authentication, addresses)?
+                    .sequence(sequence)
             }
             Interval::Centiseconds(interval) => {
-                Message::v3(config.vrid, send.priority, interval, config.checksum.sent(), addresses)
+                let form = config.checksum.sent();
+                Message::v3(config.vrid, send.priority, interval, form, addresses)?
             }
-        }
+        };
+        let signing_key = config.trailer.as_ref().and_then(TrailerConfig::signing_key);
+        Ok(match signing_key {
+            Some(key) => message.signed(key, TrailerSequence::from_bits(send.sequence)),
+            None => message,
+        })
     }
 }
 

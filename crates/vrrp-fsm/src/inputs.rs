@@ -184,7 +184,10 @@ impl VirtualRouter {
         let leaves = !config.sync_group && self.config.sync_group;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
         self.paths.resize(config.paths.len(), Path::NEW);
-        self.sequences.make_room(&config.authentication);
+        if config.trailer.is_some() != self.config.trailer.is_some() {
+            self.sequences.forget_senders();
+        }
+        self.sequences.make_room(config.remembers_senders());
         self.priority = config.priority;
         self.interval = interval;
         self.config = config;
@@ -217,6 +220,14 @@ impl VirtualRouter {
             }
         }
         Ok(())
+    }
+
+    /// What the wall clock shows at the moment `now`, as the time since 1970-01-01 UTC: signed
+    /// advertisements are dated ([`Config::trailer`]). To be told before the first input of a
+    /// router that has trailers, and again when the clock was set; telling it always does no harm.
+    /// No timer depends on it. Until it is told, the epoch of [`Instant`] counts as 1970.
+    pub fn handle_utc(&mut self, now: Instant, utc: Duration) {
+        self.sequences.set_utc(now, utc);
     }
 
     /// The kernel dropped received datagrams (`SO_RXQ_OVFL`). It keeps the oldest, so the Master's

@@ -128,6 +128,7 @@ mod sync_group;
 mod time;
 mod timers;
 mod tracking;
+mod trailer;
 mod validate;
 mod virtual_router;
 mod why;
@@ -143,7 +144,7 @@ pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
 pub use path::{PathConfig, PathId, PathMode};
 pub use policy::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, ReleasePolicy,
-    SendFailurePolicy,
+    SendFailurePolicy, TrailingOctetsPolicy,
 };
 pub use reason::Reason;
 pub use state::{Heard, State};
@@ -153,6 +154,7 @@ pub use time::Instant;
 pub use tracking::{
     Condition, Influence, Tracker, TrackerId, Tracking, TrackingOutput, WeightError,
 };
+pub use trailer::{AntiReplay, TrailerConfig, TrailerMode};
 pub use validate::ConfigError;
 pub use virtual_router::VirtualRouter;
 pub use vrrp_proto;

@@ -66,9 +66,10 @@ pub struct Send {
     pub priority: Priority,
     /// The IPv4 identification of its packets, so that encoding twice gives the same bytes.
     pub identification: NonZeroU16,
-    /// The sequence number of its authentication header, for the same reason. Without
-    /// [`Authentication::Header`](vrrp_proto::Authentication::Header) nothing depends on it.
-    pub sequence: u32,
+    /// The sequence number of its authentication header (32 bits) or of its trailer (see
+    /// [`TrailerSequence`](vrrp_proto::TrailerSequence)), for the same reason. Without either
+    /// nothing depends on it.
+    pub sequence: u64,
 }
 
 /// Whether the virtual addresses are to be installed.

@@ -32,6 +32,21 @@ impl Default for ChecksumPolicy {
     }
 }
 
+/// What happens to octets behind an advertisement, where no
+/// [`trailer`](field@crate::Config::trailer) is configured. Link padding is none of them: the IP
+/// header tells where the packet ends.
+///
+/// RFC 9568 §7.1 only wants the message complete; keepalived and FRR discard what is longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum TrailingOctetsPolicy {
+    /// The packet is discarded.
+    #[default]
+    Discard,
+    /// They are ignored, whatever they are: the trailers of routers that sign already, for one.
+    Ignore,
+}
+
 /// What happens to an advertisement whose address list differs from ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

@@ -2,11 +2,14 @@
 
 use core::net::IpAddr;
 
-use vrrp_proto::{Addresses, Advertisement, AuthenticationError, Header, PseudoHeader, Version};
+use vrrp_proto::{
+    Addresses, Advertisement, AuthenticationError, Header, PseudoHeader, Trailer, Version,
+};
 
 use crate::{
     AddressListPolicy, ChecksumPolicy, Datagram, Discard, Heard, HopLimitPolicy, Instant, PathMode,
-    VirtualRouter, datagram::Content, state::Phase, validate::is_link_local_or_ipv4,
+    TrailingOctetsPolicy, VirtualRouter, datagram::Content, state::Phase,
+    validate::is_link_local_or_ipv4,
 };
 
 impl VirtualRouter {
@@ -17,10 +20,11 @@ impl VirtualRouter {
         datagram: &Datagram<'_>,
     ) -> Result<Heard, Discard> {
         self.check_packet(datagram)?;
-        let message = self.authenticated_message(now, datagram)?;
+        let octets = self.authenticated_message(now, datagram)?;
         let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
             .map_err(|_| Discard::Family { family: datagram.family() })?;
-        self.check_version(message)?;
+        self.check_version(octets)?;
+        let (message, signed) = self.signed_message(now, datagram, pseudo_header, octets)?;
         let advertisement = Advertisement::parse(message, pseudo_header)?;
         let notes = self.check_advertisement(&advertisement, datagram)?;
         if matches!(self.phase, Phase::Initialize) {
@@ -30,6 +34,7 @@ impl VirtualRouter {
         if advertisement.priority().is_release() {
             self.statistics.priority_zero_received += 1;
         }
+        self.statistics.unsigned_received += u64::from(!signed);
         self.statistics.address_list_noted += u64::from(notes.address_list);
         self.statistics.interval_noted += u64::from(notes.interval);
         Ok(Heard {
@@ -101,12 +106,40 @@ impl VirtualRouter {
             Content::Authenticated(header) => {
                 let message = header.verify(key?)?;
                 let silence = self.master_down_interval(self.config.advertisement_interval);
-                self.sequences.accept(now, silence, header.spi(), header.sequence())?;
+                self.sequences.accept(now, silence, header.spi().into(), header.sequence())?;
                 Ok(message)
             }
             Content::BrokenHeader(error) => key.and(Err(error.into())),
             Content::Other { error, .. } => Err(error.into()),
         }
+    }
+
+    /// The message without what follows it, and whether it is as signed as it should be. A trailer
+    /// has to be right before anything is read in the message but where it ends.
+    fn signed_message<'a>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_>,
+        pseudo_header: PseudoHeader,
+        octets: &'a [u8],
+    ) -> Result<(&'a [u8], bool), Discard> {
+        let config = &self.config;
+        if (&config.trailer, config.trailing_octets) == (&None, TrailingOctetsPolicy::Discard) {
+            // The parser finds them.
+            return Ok((octets, true));
+        }
+        let (message, behind) = Header::parse(octets)?.split(octets, datagram.family())?;
+        let Some(policy) = &config.trailer else { return Ok((message, true)) };
+        if behind.is_empty() && policy.accepts_unsigned() {
+            return Ok((message, false));
+        }
+        let trailer = Trailer::parse(message, behind)?;
+        let (id, sequence) = (trailer.key_id(), trailer.sequence());
+        let key = policy.key(id).ok_or(AuthenticationError::UnknownKey { id })?;
+        let message = trailer.verify(key, pseudo_header)?;
+        let window = policy.time_window(config.advertisement_interval);
+        self.sequences.accept_signature(now, window, datagram.source(), sequence)?;
+        Ok((message, true))
     }
 
     /// Comes before the rest of the message, which the other version lays out differently.

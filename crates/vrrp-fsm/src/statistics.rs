@@ -20,6 +20,9 @@ pub struct Statistics {
     pub priority_zero_ignored: u64,
     /// Advertisements received while Master that have less right to it than we have.
     pub losing_received: u64,
+    /// Advertisements accepted although they are not signed, see
+    /// [`TrailerMode`](crate::TrailerMode).
+    pub unsigned_received: u64,
     /// Advertisements accepted although their address list differs from ours (RFC 9568 §7.1).
     pub address_list_noted: u64,
     /// Advertisements of version 3 accepted with another interval than ours (RFC 9568 §7.1).

@@ -1,6 +1,6 @@
 //! Which configurations make sense.
 
-use core::{net::IpAddr, time::Duration};
+use core::{net::IpAddr, num::NonZeroU8, time::Duration};
 
 use vrrp_proto::{
     AddressFamily, AdverInt, Authentication, Interval, IntervalError, MaxAdvertiseInterval,
@@ -17,6 +17,12 @@ impl Config {
         }
         if self.version != Version::V2 && self.authentication != Authentication::None {
             return Err(ConfigError::AuthenticationNeedsVersion2);
+        }
+        if let Some(trailer) = &self.trailer {
+            if self.authentication != Authentication::None {
+                return Err(ConfigError::TwoAuthentications);
+            }
+            trailer.validate()?;
         }
         if self.priority == Priority::RELEASE {
             return Err(ConfigError::PriorityZero);
@@ -115,6 +121,21 @@ pub enum ConfigError {
     /// Version 3 was asked for with a password or a key; RFC 9568 §9 has no authentication.
     #[error("authentication needs version 2 of the protocol")]
     AuthenticationNeedsVersion2,
+    /// A trailer was asked for beside a password or a key of version 2.
+    #[error("advertisements have either a trailer or the authentication of version 2")]
+    TwoAuthentications,
+    /// Two keys of trailers have the same number.
+    #[error("two keys have the id {id}")]
+    DuplicateTrailerKey {
+        /// The number.
+        id: NonZeroU8,
+    },
+    /// The time window of trailers is out of range.
+    #[error("a time window is 1 s to 300 s, not {window:?}")]
+    TimeWindow {
+        /// What was configured.
+        window: Duration,
+    },
     /// Priority 0 was configured; on the wire it means that the Master leaves (RFC 9568 §5.2.4).
     #[error("priority 0 is reserved for leaving: use 1 to 255")]
     PriorityZero,

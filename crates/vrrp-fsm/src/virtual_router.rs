@@ -165,7 +165,7 @@ impl VirtualRouter {
             term: 0,
             identification: NonZeroU16::new(u16::from_be_bytes([high, low]))
                 .unwrap_or(NonZeroU16::MIN),
-            sequences: Sequences::new(&config.authentication),
+            sequences: Sequences::new(config.remembers_senders()),
             statistics: Statistics::default(),
             outputs: Outputs::default(),
             latest: Instant::ZERO,
@@ -269,6 +269,14 @@ impl VirtualRouter {
         self.latest = self.latest.max(now);
         self.yield_after_late_wake(self.latest);
         self.latest
+    }
+
+    /// The sequence number of our next advertisement.
+    pub(crate) fn next_sequence(&mut self) -> u64 {
+        match &self.config.trailer {
+            Some(_) => self.sequences.next_signature(self.latest).to_bits(),
+            None => u64::from(self.sequences.next()),
+        }
     }
 
     pub(crate) fn has_source_address(&self) -> bool {

@@ -54,11 +54,17 @@ impl Header {
     }
 
     /// Parts the octets this header was read from into the message and what follows it: nothing, or
-    /// a [`Trailer`](crate::Trailer), or octets that have no business there. A message that is not
-    /// complete is returned as it is.
-    #[must_use]
-    pub fn split<'a>(&self, octets: &'a [u8], family: AddressFamily) -> (&'a [u8], &'a [u8]) {
-        octets.split_at_checked(self.message_len(family)).unwrap_or((octets, &[]))
+    /// a [`Trailer`](crate::Trailer), or octets that have no business there.
+    ///
+    /// # Errors
+    /// [`ParseError::Incomplete`].
+    pub fn split<'a>(
+        &self,
+        octets: &'a [u8],
+        family: AddressFamily,
+    ) -> Result<(&'a [u8], &'a [u8]), ParseError> {
+        let (count, need, len) = (self.address_count, self.message_len(family), octets.len());
+        octets.split_at_checked(need).ok_or(ParseError::Incomplete { count, need, len })
     }
 }
 

@@ -225,7 +225,7 @@ impl VirtualRouter {
         }
         let identification = self.identification;
         self.identification = identification.checked_add(1).unwrap_or(NonZeroU16::MIN);
-        let sequence = self.sequences.next();
+        let sequence = self.next_sequence();
         self.push(Output::Send(Send { priority, identification, sequence }));
     }
 }

@@ -20,6 +20,7 @@ mod receive;
 mod reconfigure;
 mod sync_group;
 mod tracking;
+mod trailer;
 mod transitions;
 mod vectors;
 mod wire;

@@ -85,6 +85,8 @@ fn the_invariants_hold_after_every_step() {
         "invalid-auth-type",
         "auth-type-mismatch",
         "auth-failures",
+        "unknown-auth-key",
+        "auth-replays",
         "address-list-errors",
     ];
     for (event, number) in &tally.0 {

@@ -105,6 +105,9 @@ impl Vector<'_> {
             "ip-ttl" => Counter::HopLimit,
             "auth-type-mismatch" => Counter::AuthenticationTypeMismatch,
             "invalid-auth-type" => Counter::InvalidAuthenticationType,
+            "auth-failure" if self.text("name") == "auth_ah_replayed_seq" => {
+                Counter::AuthenticationReplay
+            }
             "auth-failure" => Counter::AuthenticationFailure,
             "interval" => Counter::Interval,
             "vrid" => Counter::Vrid,
