@@ -111,6 +111,7 @@ impl Instance {
     /// The kernel's state is known: from now on it takes part, or tells what is against it.
     pub(crate) fn begin(&mut self, shared: &mut Shared) {
         self.faults = Some(Faults::NONE);
+        self.synchronize(shared);
         self.set_fault(Fault::NotReady, !self.settings.ready, shared);
         self.follow_trackers(shared);
         self.set_candidate(self.settings.candidate, shared);
@@ -127,7 +128,8 @@ impl Instance {
 
     /// Does what is due: the machine's timers, a part of the address work, a part of the announcements.
     pub(crate) fn handle_timeout(&mut self, shared: &mut Shared) {
-        self.machine.handle_timeout(shared.now());
+        let now = self.synchronize(shared);
+        self.machine.handle_timeout(now);
         self.work(shared);
     }
 
@@ -138,6 +140,7 @@ impl Instance {
         datagram: Datagram<'_>,
         shared: &mut Shared,
     ) {
+        self.synchronize(shared);
         let (source, before) = (datagram.source(), differences(self.machine.statistics()));
         if let Err(discard) = self.machine.handle_datagram(now, datagram) {
             // It is counted by the machine, and has changed nothing else.
@@ -158,6 +161,18 @@ impl Instance {
         if self.carry_out(shared) {
             self.work(shared);
         }
+    }
+
+    /// Tells the machine the wall clock's time, if it dates its advertisements, and returns the
+    /// present moment.
+    fn synchronize(&mut self, shared: &Shared) -> Instant {
+        let now = shared.now();
+        if self.machine.config().trailer.is_some()
+            && let Ok(utc) = Clock::wall().duration_since(std::time::UNIX_EPOCH)
+        {
+            self.machine.handle_utc(now, utc);
+        }
+        now
     }
 
     /// Datagrams were lost before they could be read.

@@ -118,13 +118,13 @@ pub use status::{Status, TrackerStatus, VirtualRouterStatus};
 pub use virtual_router::VirtualRouter;
 
 pub use vrrp_fsm::vrrp_proto::{
-    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TtlCoverage,
-    Version, Vrid,
+    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TrailerKey,
+    TrailerKeyError, TtlCoverage, Version, Vrid,
 };
 pub use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Condition, ConfigError, Counter,
-    Discard, Fault, Faults, HopLimitPolicy, Influence, Reason, ReleasePolicy, SendFailurePolicy,
-    State, Statistics, Tracker, WeightError, Why,
+    AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Condition, ConfigError,
+    Counter, Discard, Fault, Faults, HopLimitPolicy, Influence, Reason, ReleasePolicy,
+    SendFailurePolicy, State, Statistics, Tracker, TrailerConfig, TrailerMode, WeightError, Why,
 };
 
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, PathConfig,
-    ReleasePolicy, SendFailurePolicy, Tracker,
+    ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
 };
 
 use crate::address::VirtualAddress;
@@ -177,6 +177,24 @@ impl VirtualRouter {
     pub fn authentication(mut self, authentication: Authentication) -> Self {
         self.password = None;
         self.configure(|config| config.authentication(authentication))
+    }
+
+    /// Advertisements signed with an HMAC-SHA-256, in either version; none by default. It excludes
+    /// [`password`](Self::password) and [`authentication`](Self::authentication). The hosts' wall
+    /// clocks have to agree, unless [`AntiReplay::Monotonic`](crate::AntiReplay::Monotonic) is
+    /// chosen. keepalived has it in its development branch as `auth_hmac`; understanding each other
+    /// is **untested**.
+    ///
+    /// ```
+    /// # use vrrp::{TrailerConfig, TrailerKey, VirtualRouter, Vrid};
+    /// let secret = [0x5a; 32]; // of a good random source, and kept as one keeps private keys
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .trailer(TrailerConfig::new(TrailerKey::new(1, &secret)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn trailer(self, trailer: TrailerConfig) -> Self {
+        self.configure(|config| config.trailer(Some(trailer)))
     }
 
     /// Whether it stands for election from the start, as a daemon's virtual routers do. False by default: it waits for

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use vrrp::{Version, VirtualRouter, Vrid};
+use vrrp::{TrailerConfig, TrailerKey, Version, VirtualRouter, Vrid};
 
 use crate::support::{INTERVAL, Pair, VIP, advertisement, next, wait, web};
 
@@ -54,6 +54,41 @@ fn version_2_with_a_password_speaks_and_hears() {
     assert!(received() >= 1);
     a.shutdown().unwrap();
     wait(&pair.b, VIP, true);
+    b.shutdown().unwrap();
+}
+
+/// Dated by the hosts' wall clock: with a clock that is not told, nothing would be fresh.
+#[test]
+fn signed_advertisements_are_made_and_believed() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let wire = pair.capture();
+    let signed = |priority, secret| {
+        let key = TrailerKey::new(7, &[secret; 32]).unwrap();
+        web(priority).trailer(TrailerConfig::new(key))
+    };
+    let a = pair.start_a(signed(254, 1));
+    next(&wire, 1, 254);
+    let b = pair.start_b(signed(100, 2));
+    // The control: two advertisements signed with another secret are counted, and not heard.
+    next(&wire, 1, 254);
+    next(&wire, 1, 254);
+    let statistics = b.status().unwrap().virtual_router("web").unwrap().statistics;
+    assert!(statistics.discarded(vrrp::Counter::AuthenticationFailure) >= 1, "{statistics:?}");
+    assert_eq!(statistics.advertisements_received, 0);
+    b.shutdown().unwrap();
+    let b = pair.start_b(signed(100, 1));
+    next(&wire, 1, 254);
+    next(&wire, 1, 254);
+    let statistics = b.status().unwrap().virtual_router("web").unwrap().statistics;
+    assert!(statistics.advertisements_received >= 1, "{statistics:?}");
+    assert_eq!(statistics.unsigned_received, 0);
+    a.shutdown().unwrap();
+    wait(&pair.b, VIP, true);
+    assert_eq!(
+        b.status().unwrap().virtual_router("web").unwrap().statistics.priority_zero_received,
+        1
+    );
     b.shutdown().unwrap();
 }
 
