@@ -329,4 +329,4 @@ pub struct PresentAddress {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,11 +12,13 @@
 //!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
 //!  difference(wanted, present)            what to remove and to add (pure)
 //!  primary_ipv4(), link_local_ipv6()      which own address to send from (pure)
-//!  SysctlChange                           a kernel setting, changed and put back
+//!  Macvlan                                an interface for a virtual MAC address
+//!  SysctlChange, SysctlClaims             a kernel setting, changed and put back, for several
+//!  Entry                                  any of these as a line of a journal; Client::undo()
 //! ```
 //!
-//! Each of `Client`, `Monitor` and `Announcer` belongs to the network namespace of the thread that opened it. An [`Address`], a [`Route`], a
-//! [`Rule`] and a [`SysctlChange`] print to a line of text and parse from it, for a journal.
+//! Each of `Client`, `Monitor` and `Announcer` belongs to the network namespace of the thread that opened it. What they
+//! configure prints to a line of text and parses from it, for a journal: [`Entry`].
 //!
 //! # Example
 //!
@@ -53,7 +55,7 @@
 //! # What it does not do
 //!
 //! It knows no VRRP: it is given the MAC address to announce. It decides nothing, keeps no state of what it added (write a journal), makes no
-//! threads, reads no clock and does not log. Interfaces of its own (macvlan) are not in it yet. Announcements
+//! threads, reads no clock and does not log. Announcements
 //! are Ethernet frames; other link layers are told apart by [`Link::mac`] being `None`.
 
 #![cfg(target_os = "linux")]
@@ -63,9 +65,11 @@ mod announce;
 mod change;
 mod client;
 mod difference;
+mod entry;
 mod error;
 mod frame;
 mod link;
+mod macvlan;
 mod monitor;
 mod object;
 mod prefix;
@@ -80,9 +84,14 @@ pub use announce::Announcer;
 pub use change::Change;
 pub use client::Client;
 pub use difference::{Difference, difference};
+pub use entry::{Entry, InvalidEntry, UndoError};
 pub use error::{Action, AnnounceError, ChangeError, QueryError, Reason};
 pub use frame::{ArpForm, GRATUITOUS_ARP_LEN, UNSOLICITED_NA_LEN, gratuitous_arp, unsolicited_na};
 pub use link::Link;
+pub use macvlan::{
+    ClaimError, Macvlan, MacvlanError, MacvlanMode, SysctlClaims, all_rp_filter_pushed_down,
+    parent_sysctls,
+};
 pub use monitor::{Event, Monitor};
 pub use netlink::{MonitorError, Progress};
 pub use object::{InvalidObject, Object, ObjectKey};

@@ -29,6 +29,12 @@ pub struct Link {
     pub parent: Option<u32>,
     /// Index of the bridge, bond or VRF that this one is a port of.
     pub master: Option<u32>,
+    /// What software it is made of: `veth`, `macvlan`, `bridge`, `vrf`, ...; `None` for hardware and the loopback.
+    pub kind: Option<String>,
+    /// The group of interfaces it belongs to, 0 by default.
+    pub group: u32,
+    /// The mode of a macvlan (`enum macvlan_mode`).
+    pub(crate) macvlan_mode: Option<u32>,
 }
 
 impl Link {
@@ -48,6 +54,11 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_GROUP: u16 = 27;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_MACVLAN_MODE: u16 = 1;
 
 /// Flags of a link (`linux/if.h`).
 const IFF_UP: u32 = 0x1;
@@ -82,6 +93,9 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Link> {
         mtu: 0,
         parent: None,
         master: None,
+        kind: None,
+        group: 0,
+        macvlan_mode: None,
     };
     let ethernet = u16::from_ne_bytes([type_0, type_1]) == ETHERNET;
     for attribute in Attributes::after(payload, IFINFOMSG_LEN) {
@@ -91,10 +105,29 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Link> {
             IFLA_MTU => link.mtu = attribute.u32()?,
             IFLA_LINK => link.parent = attribute.u32().filter(|&index| index != 0),
             IFLA_MASTER => link.master = attribute.u32(),
+            IFLA_GROUP => link.group = attribute.u32()?,
+            IFLA_LINKINFO => {
+                let information = attribute.nested();
+                link.kind = information
+                    .first(IFLA_INFO_KIND)
+                    .and_then(|kind| kind.text())
+                    .map(str::to_owned);
+                let data = information.first(IFLA_INFO_DATA).map(|data| data.nested());
+                if link.kind.as_deref() == Some("macvlan") {
+                    link.macvlan_mode = data.and_then(|data| data.first(IFLA_MACVLAN_MODE)?.u32());
+                }
+            }
             _ => {}
         }
     }
     Some(link)
+}
+
+/// What `dev_valid_name` of the kernel allows, without what would not survive in a line of words.
+pub(crate) fn is_interface_name(name: &str) -> bool {
+    (1..=15).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
 }
 
 /// Any octets but `/` and white space can be a name.
@@ -124,6 +157,12 @@ mod tests {
             .u32(IFLA_MTU, 1500)
             .u32(IFLA_LINK, 8)
             .attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
+            .u32(IFLA_GROUP, 9)
+            .nest(IFLA_LINKINFO, |inside| {
+                inside
+                    .text(IFLA_INFO_KIND, "macvlan")
+                    .nest(IFLA_INFO_DATA, |data| data.u32(IFLA_MACVLAN_MODE, 4))
+            })
     }
 
     #[test]
@@ -132,6 +171,10 @@ mod tests {
         assert_eq!((link.index, link.name.as_str(), link.mtu), (7, "eth0", 1500));
         assert_eq!((link.mac, link.parent, link.master), (Some([2, 0, 0, 0, 0, 1]), Some(8), None));
         assert!(link.up && link.multicast && link.can_announce());
+        assert_eq!(
+            (link.kind.as_deref(), link.group, link.macvlan_mode),
+            (Some("macvlan"), 9, Some(4))
+        );
     }
 
     #[test]

@@ -91,21 +91,33 @@ impl SysctlChange {
         if self.is_needed() { write(&self.name, &self.after) } else { Ok(()) }
     }
 
+    /// The value before the change.
+    #[must_use]
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+
+    /// The value that the change sets.
+    #[must_use]
+    pub fn after(&self) -> &str {
+        &self.after
+    }
+
     /// Puts the old value back, unless somebody else has changed it since: then it is theirs. A sysctl that is gone together with
-    /// its interface is a success.
+    /// its interface is a success. Whether there was something to put back.
     ///
     /// # Errors
     ///
     /// [`SysctlError::Read`] and [`SysctlError::Write`].
-    pub fn undo(&self) -> Result<(), SysctlError> {
+    pub fn undo(&self) -> Result<bool, SysctlError> {
         if !self.is_needed() {
-            return Ok(());
+            return Ok(false);
         }
         match read(&self.name) {
-            Ok(value) if value == self.after => write(&self.name, &self.before),
-            Ok(_) => Ok(()),
+            Ok(value) if value == self.after => write(&self.name, &self.before).map(|()| true),
+            Ok(_) => Ok(false),
             Err(SysctlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
         }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_address() -> impl Strategy<Value = Address> {
+pub(crate) fn any_address() -> impl Strategy<Value = Address> {
     let ip = prop_oneof![
         any::<[u8; 4]>().prop_map(IpAddr::from),
         any::<[u8; 16]>().prop_map(IpAddr::from)

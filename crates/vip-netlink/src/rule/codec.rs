@@ -2,9 +2,9 @@
 
 use netlink::{Attribute, Attributes, Payload};
 
-use super::error::is_interface_name;
 use super::{Rule, RuleAction};
 use crate::address::codec::{AF_INET, AF_INET6, ip, put_ip};
+use crate::link::is_interface_name;
 use crate::prefix::Prefix;
 
 pub(crate) const FIB_RULE_HDR_LEN: usize = 12;

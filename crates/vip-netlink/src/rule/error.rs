@@ -1,6 +1,7 @@
 //! What is no rule.
 
 use super::{Rule, RuleAction};
+use crate::link::is_interface_name;
 use crate::prefix::{InvalidPrefix, Prefix};
 
 /// Why something is no [`Rule`] that could be asked of the kernel.
@@ -95,11 +96,4 @@ pub(super) fn check(rule: &Rule) -> Result<(), InvalidRule> {
         | RuleAction::Prohibit => {}
     }
     Ok(())
-}
-
-/// What `dev_valid_name` of the kernel allows, without what would not survive in a line of words.
-pub(crate) fn is_interface_name(name: &str) -> bool {
-    (1..=15).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
 }

@@ -54,7 +54,7 @@ fn any_rule_of(ipv6: bool) -> impl Strategy<Value = Rule> {
 }
 
 fn is_name(name: &str) -> bool {
-    error::is_interface_name(name)
+    crate::link::is_interface_name(name)
 }
 
 pub(crate) fn any_rule() -> impl Strategy<Value = Rule> {

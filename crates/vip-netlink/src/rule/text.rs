@@ -3,8 +3,8 @@
 use core::fmt;
 use core::str::{FromStr, Split};
 
-use super::error::is_interface_name;
 use super::{InvalidRule, Rule, RuleAction};
+use crate::link::is_interface_name;
 
 impl fmt::Display for RuleAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

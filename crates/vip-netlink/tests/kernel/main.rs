@@ -9,6 +9,7 @@
 mod addresses;
 mod announcements;
 mod events;
+mod macvlans;
 mod outside;
 mod routes;
 mod rules;
