@@ -20,7 +20,8 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 use vrrp_fsm::{
-    Config, Datagram, Instant, MAX_DATAGRAM_LEN, Output, PathId, SendFailed, State, VirtualRouter,
+    Config, Datagram, Instant, MAX_DATAGRAM_LEN, Output, PathId, SendFailed, State, Verdict,
+    VirtualRouter,
     vrrp_proto::{AddressFamily, Priority, Vrid},
 };
 
@@ -116,6 +117,10 @@ fn carry_out(
         // Make `wanted` true here, and answer how that went. This example has nothing to do.
         Output::SetAddresses { id, .. } => router.handle_effect(clock.now(), id, Ok(())),
         Output::Announce => {}
+        // Only with `Config::guard`.
+        Output::AskPromotion { ticket, .. } => {
+            router.handle_verdict(clock.now(), ticket, Verdict::Veto);
+        }
         Output::StateChanged { to, reason, .. } => println!("{to}: {reason}"),
         Output::Contended { loser, .. } => println!("{loser} was master, too"),
     }

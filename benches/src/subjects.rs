@@ -173,7 +173,10 @@ impl Election {
             match output {
                 Output::Send(_) => self.router.handle_send(self.now, PathId::FIRST, Ok(())),
                 Output::SetAddresses { id, .. } => self.router.handle_effect(self.now, id, Ok(())),
-                Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+                Output::Announce
+                | Output::AskPromotion { .. }
+                | Output::StateChanged { .. }
+                | Output::Contended { .. } => {}
             }
         }
         outputs

@@ -13,17 +13,17 @@ mod properties {
     #[path = "../../crates/vrrp-fsm/tests/suite/properties/ops.rs"]
     mod ops;
 
-    use std::time::Duration;
+    use std::{num::NonZeroU8, time::Duration};
 
     use libfuzzer_sys::arbitrary::{Result, Unstructured};
     use vrrp_fsm::{
-        AddressListPolicy, AddressesLostPolicy, Config, ReleasePolicy, SendFailurePolicy,
-        vrrp_proto::Version,
+        AddressListPolicy, AddressesLostPolicy, Config, GuardConfig, ReleasePolicy,
+        SendFailurePolicy, Verdict, vrrp_proto::Version,
     };
 
     use self::{
         observer::Observer,
-        ops::{Defect, FAULTS, Op, SOURCES},
+        ops::{Defect, FAULTS, Op, SOURCES, with_guard},
     };
     use crate::host::config;
 
@@ -50,7 +50,8 @@ mod properties {
         let (released, recorded) = (ReleasePolicy::Anyone, ReleasePolicy::RecordedMaster);
         let (kept, left) = (SendFailurePolicy::Keep, SendFailurePolicy::Release);
         let (lost, reinstalled) = (AddressesLostPolicy::StepDown, AddressesLostPolicy::Reinstall);
-        Ok(config(choice.int_in_range(1..=255)?)
+        let guard = guard(choice)?;
+        let config = config(choice.int_in_range(1..=255)?)
             .version(version)
             .advertisement_interval(interval(choice, version)?)
             .preempt_delay(preempt_delay)
@@ -62,11 +63,12 @@ mod properties {
             .address_list_mismatch(AddressListPolicy::Count)
             .release_from(if anyone { released } else { recorded })
             .send_failure(if keep { kept } else { left })
-            .addresses_lost(if step_down { lost } else { reinstalled }))
+            .addresses_lost(if step_down { lost } else { reinstalled });
+        Ok(with_guard(config, guard))
     }
 
     fn op(choice: &mut Unstructured<'_>, version: Version) -> Result<Op> {
-        Ok(match choice.int_in_range(0..=23)? {
+        Ok(match choice.int_in_range(0..=26)? {
             0 => Op::Startup,
             1 => Op::Shutdown,
             2 | 3 => Op::AdvanceClock(milliseconds(choice, 300)?),
@@ -90,10 +92,26 @@ mod properties {
                 priority: choice.int_in_range(1..=255)?,
                 interval: interval(choice, version)?,
                 addresses: choice.int_in_range(1..=3)?,
+                guard: guard(choice)?,
             },
             22 => Op::Overflow,
+            23 | 24 => Op::Verdict(verdict(choice)?),
+            25 => Op::StaleVerdict(verdict(choice)?),
             _ => Op::AddressesLost,
         })
+    }
+
+    fn guard(choice: &mut Unstructured<'_>) -> Result<Option<GuardConfig>> {
+        if choice.arbitrary()? {
+            return Ok(None);
+        }
+        let deadline = milliseconds(choice, 400)? + Duration::from_millis(1);
+        let max_vetoes = NonZeroU8::new(choice.int_in_range(0..=3)?);
+        Ok(Some(GuardConfig::new(deadline, verdict(choice)?).max_vetoes(max_vetoes)))
+    }
+
+    fn verdict(choice: &mut Unstructured<'_>) -> Result<Verdict> {
+        Ok(if choice.arbitrary()? { Verdict::Promote } else { Verdict::Veto })
     }
 
     fn defect(choice: &mut Unstructured<'_>) -> Result<Defect> {

@@ -6,8 +6,8 @@ use core::{
 };
 
 use crate::{
-    EffectId, Instant, Reason, State, Statistics, VirtualRouter, output::Outputs, state::Phase,
-    virtual_router::Path,
+    EffectId, Instant, Reason, State, Statistics, Ticket, VirtualRouter, output::Outputs,
+    state::Phase, virtual_router::Path,
 };
 
 /// # Comparing machines
@@ -26,12 +26,13 @@ impl VirtualRouter {
     /// the configuration changes. Not
     /// the same are the reasons, durations and terms in reports, [`why`](Self::why),
     /// [`master`](Self::master)'s moment and the statistics. The answer to a wish that waits is to
-    /// be given under the id of [`pending_effect`](Self::pending_effect).
+    /// be given under the id of [`pending_effect`](Self::pending_effect), a verdict under the ticket
+    /// of [`pending_question`](Self::pending_question).
     ///
     /// This makes the states of an election finite, so that a model checker can visit them all.
     pub fn canonicalize(&mut self, now: Instant) {
         let now = now.max(self.latest);
-        let preempt_delay = self.preempt_delay();
+        let preempt_delay = self.config.preempt_delay;
         // Every field has to be named: whoever adds one decides whether it makes a difference.
         let Self {
             config,
@@ -49,6 +50,7 @@ impl VirtualRouter {
             term,
             identification,
             sequences,
+            next_ticket,
             statistics,
             outputs,
             latest,
@@ -64,7 +66,13 @@ impl VirtualRouter {
         }
         match phase {
             Phase::Initialize => {}
-            Phase::Backup(backup) => backup.canonicalize(now, preempt_delay),
+            Phase::Backup(backup) => {
+                let counts_vetoes = config.guard.is_some_and(|guard| guard.max_vetoes.is_some());
+                if !counts_vetoes && !config.sync_group {
+                    backup.vetoes = 0;
+                }
+                backup.canonicalize(now, preempt_delay);
+            }
             Phase::Master(master) => master.canonicalize(now, *reported == State::Master),
         }
         let stops = matches!(phase, Phase::Initialize) && *reported != State::Initialize;
@@ -77,11 +85,21 @@ impl VirtualRouter {
         recovery.canonicalize(now);
         effects.canonicalize(now);
         sequences.canonicalize(now, config);
+        *next_ticket = Ticket::FIRST.next();
         *term = 0;
         *identification = NonZeroU16::MIN;
         *statistics = Statistics::default();
         *outputs = Outputs::default();
         *latest = Self::CANONICAL_NOW;
+    }
+
+    /// The question to the guard that waits for its verdict.
+    #[must_use]
+    pub const fn pending_question(&self) -> Option<Ticket> {
+        match &self.phase {
+            Phase::Backup(backup) => backup.question,
+            Phase::Initialize | Phase::Master(_) => None,
+        }
     }
 
     /// The wish for addresses that waits for its answer.

@@ -4,8 +4,8 @@ use core::{net::IpAddr, time::Duration};
 use vrrp_proto::{AddressFamily, Authentication, Priority, Version, Vrid};
 
 use crate::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, PathConfig,
-    ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailingOctetsPolicy,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, GuardConfig, HopLimitPolicy,
+    PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailingOctetsPolicy,
 };
 
 /// What an operator decides about one virtual router (RFC 9568 §6.1).
@@ -54,6 +54,9 @@ pub struct Config {
     /// [`Fault::SyncGroup`](crate::Fault::SyncGroup) until the group lets it take part, and stays
     /// Backup until the group lets it be Master, also as the owner. Default: false.
     pub sync_group: bool,
+    /// Who is asked before a silent Master is replaced. Default: nobody. Not for an owner; a member
+    /// of a sync group leaves it to [the group](crate::SyncGroup::guard).
+    pub guard: Option<GuardConfig>,
     /// `Accept_Mode`: whether a Master that is not the owner accepts packets for the addresses.
     /// Default: false (RFC 9568 §6.1). The machine only keeps it for the caller, who installs the
     /// addresses.
@@ -113,6 +116,7 @@ impl Config {
             preempt_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
             sync_group: false,
+            guard: None,
             accept_mode: false,
             virtual_addresses: Vec::new(),
             link_local_first: true,
@@ -157,6 +161,7 @@ setters! {
     preempt_delay: Duration,
     start_delay: Duration,
     sync_group: bool,
+    guard: Option<GuardConfig>,
     accept_mode: bool,
     virtual_addresses: Vec<IpAddr>,
     link_local_first: bool,

@@ -182,6 +182,7 @@ impl VirtualRouter {
         let before = self.down_interval_of_phase();
         let joins = config.sync_group && !self.config.sync_group;
         let leaves = !config.sync_group && self.config.sync_group;
+        let other_guard = config.guard != self.config.guard;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
         self.paths.resize(config.paths.len(), Path::NEW);
         if config.trailer.is_some() != self.config.trailer.is_some() {
@@ -203,6 +204,12 @@ impl VirtualRouter {
             }
             Phase::Backup(backup) => {
                 backup.asking &= !leaves;
+                if other_guard {
+                    backup.vetoes = 0;
+                    if backup.question.take().is_some() {
+                        backup.down_at = now;
+                    }
+                }
                 if backup.master.is_none() || self.config.version == Version::V2 {
                     backup.master_adver_interval = self.config.advertisement_interval;
                 }

@@ -25,6 +25,7 @@
 //! - [`Config`] is what an operator decides; it is validated as a whole.
 //! - [`Datagram`] is what came from a raw socket, unchecked: the whole receive ladder is in here.
 //!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
+//! - [`GuardConfig`] gives a third party a say before a silent Master is replaced.
 //! - [`Output`] is what has to be done, in order; results come back as inputs.
 //! - [`SyncGroup`] makes several virtual routers change state together.
 //! - [`Demux`] finds the virtual router a datagram is for.
@@ -65,7 +66,10 @@
 //!                 router.handle_send(now, PathId::FIRST, Ok(()));
 //!             }
 //!             Output::SetAddresses { id, .. } => router.handle_effect(now, id, Ok(())),
-//!             Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+//!             Output::Announce
+//!             | Output::AskPromotion { .. }
+//!             | Output::StateChanged { .. }
+//!             | Output::Contended { .. } => {}
 //!         }
 //!     }
 //!     Ok(())
@@ -113,6 +117,7 @@ mod discard;
 mod effects;
 mod encode;
 mod fault;
+mod guard;
 mod inputs;
 mod membership;
 mod output;
@@ -139,6 +144,7 @@ pub use demux::{Demux, Key, Route};
 pub use discard::{Counter, Discard};
 pub use encode::{EncodeError, MAX_DATAGRAM_LEN};
 pub use fault::{Fault, Faults};
+pub use guard::{GuardConfig, Ticket, Verdict};
 pub use membership::{GroupCommand, Standing};
 pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
 pub use path::{PathConfig, PathId, PathMode};

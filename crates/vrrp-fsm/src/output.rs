@@ -2,7 +2,7 @@ use core::{fmt, net::IpAddr, num::NonZeroU16, time::Duration};
 
 use vrrp_proto::Priority;
 
-use crate::{Reason, State};
+use crate::{Reason, State, Ticket};
 
 /// Something the caller has to do or may want to know, in the order in which it has to happen.
 ///
@@ -28,6 +28,17 @@ pub enum Output {
     /// Announce the virtual addresses again: gratuitous ARP (RFC 9568 §8.1.2) or unsolicited
     /// neighbour advertisements (§8.2.2). No result is expected.
     Announce,
+    /// Ask the guard of [`Config::guard`](crate::Config::guard) whether the silent Master may be
+    /// replaced, and hand its verdict to
+    /// [`handle_verdict`](crate::VirtualRouter::handle_verdict), at once or later.
+    ///
+    /// What is asked twice, or no longer matters, does no harm: only the latest ticket counts.
+    AskPromotion {
+        /// What the verdict refers to.
+        ticket: Ticket,
+        /// Why the router would be Master.
+        reason: Reason,
+    },
     /// The state that counts for users of the addresses has changed.
     ///
     /// `to: Master` follows the installation of the addresses, `to: Initialize` their removal, and

@@ -35,6 +35,12 @@ pub struct Statistics {
     pub addresses_lost: u64,
     /// Times the router yielded, or waited longer, because it woke up late or packets were lost.
     pub late_wakes: u64,
+    /// Times a guard was asked before a promotion.
+    pub promotions_asked: u64,
+    /// Promotions that a guard objected to.
+    pub promotions_vetoed: u64,
+    /// Questions whose deadline came before their verdict.
+    pub verdicts_missed: u64,
     /// Outputs that were lost because the caller does not drain
     /// [`poll_output`](crate::VirtualRouter::poll_output).
     pub outputs_lost: u64,

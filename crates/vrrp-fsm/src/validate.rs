@@ -7,7 +7,7 @@ use vrrp_proto::{
     Priority, Version,
 };
 
-use crate::{Config, PathConfig, PathMode};
+use crate::{Config, GuardConfig, PathConfig, PathMode};
 
 impl Config {
     /// Checks the values against each other and returns the interval as it stands in our packets.
@@ -36,6 +36,9 @@ impl Config {
         if self.start_delay > MAX_DELAY {
             return Err(ConfigError::StartDelay { delay: self.start_delay });
         }
+        if let Some(guard) = self.guard {
+            self.validate_guard(guard)?;
+        }
         self.validate_addresses()?;
         self.validate_paths()?;
         self.wire_interval().map_err(ConfigError::from)
@@ -48,6 +51,16 @@ impl Config {
                 self.advertisement_interval,
             )?),
         })
+    }
+
+    fn validate_guard(&self, guard: GuardConfig) -> Result<(), ConfigError> {
+        if self.priority.is_owner() {
+            return Err(ConfigError::GuardOfOwner);
+        }
+        if self.sync_group {
+            return Err(ConfigError::GuardOfMember);
+        }
+        guard.validate()
     }
 
     fn validate_addresses(&self) -> Result<(), ConfigError> {
@@ -83,6 +96,17 @@ impl Config {
     }
 }
 
+impl GuardConfig {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let deadline = self.deadline;
+        if deadline.is_zero() || deadline > MAX_VERDICT_DEADLINE {
+            return Err(ConfigError::VerdictDeadline { deadline });
+        }
+        Ok(())
+    }
+}
+
+const MAX_VERDICT_DEADLINE: Duration = Duration::from_secs(60);
 const MAX_ADDRESSES: usize = 255;
 const MAX_MISSED_ADVERTISEMENTS: u8 = 100;
 /// RFC 8347: `hold-time` is 16 bits of seconds.
@@ -157,6 +181,19 @@ pub enum ConfigError {
         /// What was configured.
         delay: Duration,
     },
+    /// The deadline for verdicts is out of range.
+    #[error("a guard's deadline is more than 0 and at most 60 s, not {deadline:?}")]
+    VerdictDeadline {
+        /// What was configured.
+        deadline: Duration,
+    },
+    /// The owner of the addresses has a guard, which nobody would ask (RFC 9568 §6.4.1 makes the
+    /// owner Master at once).
+    #[error("a guard needs a priority of 1 to 254, not 255")]
+    GuardOfOwner,
+    /// A member of a sync group has a guard of its own; the group asks once for all of them.
+    #[error("the guard of a sync group's member belongs to the group")]
+    GuardOfMember,
     /// The advertisement interval cannot be expressed in the version's field.
     #[error(transparent)]
     Interval(#[from] IntervalError),

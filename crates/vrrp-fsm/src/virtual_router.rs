@@ -5,7 +5,7 @@ use vrrp_proto::{Interval, Priority};
 
 use crate::{
     Config, ConfigError, Fault, Faults, Heard, Instant, Output, PathId, Reason, State, Statistics,
-    Wanted,
+    Ticket, Wanted,
     effects::Effects,
     output::Outputs,
     recovery::Recovery,
@@ -67,6 +67,22 @@ use crate::{
 /// So [`state`](Self::state), which is the protocol's, can be ahead of
 /// [`reported_state`](Self::reported_state), which is what users of the addresses go by.
 ///
+/// # Guards
+///
+/// With [`Config::guard`] a Backup whose timer expires out of silence makes [`Output::AskPromotion`]
+/// instead of becoming Master, and waits for [`handle_verdict`](Self::handle_verdict) until the
+/// deadline, which [`poll_timeout`](Self::poll_timeout) includes.
+///
+/// | meanwhile | |
+/// |---|---|
+/// | the guard promotes | Master, as above |
+/// | the guard vetoes | Backup for another master-down interval, then it asks again |
+/// | the deadline comes | as the configured default says |
+/// | an advertisement is accepted, datagrams were lost, the wake is late | the question is withdrawn; Backup, with a whole master-down interval ahead |
+/// | the Master leaves with priority 0 | the question is withdrawn; Master after the skew time |
+/// | shutdown, fault | the question is withdrawn; Initialize |
+/// | another guard is configured, or none | the question is withdrawn; the timer counts as expired |
+///
 /// # When effects fail
 ///
 /// - Installing is tried again for one advertisement interval. Then the machine gives up:
@@ -111,6 +127,7 @@ pub struct VirtualRouter {
     pub(crate) term: u64,
     pub(crate) identification: NonZeroU16,
     pub(crate) sequences: Sequences,
+    pub(crate) next_ticket: Ticket,
     pub(crate) statistics: Statistics,
     pub(crate) outputs: Outputs,
     pub(crate) latest: Instant,
@@ -166,6 +183,7 @@ impl VirtualRouter {
             identification: NonZeroU16::new(u16::from_be_bytes([high, low]))
                 .unwrap_or(NonZeroU16::MIN),
             sequences: Sequences::new(config.remembers_senders()),
+            next_ticket: Ticket::FIRST,
             statistics: Statistics::default(),
             outputs: Outputs::default(),
             latest: Instant::ZERO,

@@ -75,6 +75,20 @@ pub enum Why {
         /// Why it would be Master.
         reason: Reason,
     },
+    /// Backup: it would be Master, and waits for the verdict of its guard.
+    AwaitingVerdict {
+        /// Why it would be Master.
+        reason: Reason,
+        /// Time until the default verdict counts.
+        remaining: Duration,
+    },
+    /// Backup: its guard has objected to its being Master, and nobody was heard since.
+    Vetoed {
+        /// How often, in a row.
+        vetoes: u8,
+        /// Time until it asks again, or is promoted if it has asked often enough.
+        remaining: Duration,
+    },
     /// Backup: the Master has left with priority 0 (RFC 9568 §6.4.2).
     MasterLeft {
         /// The former Master's source address.
@@ -131,6 +145,12 @@ impl VirtualRouter {
         if backup.asking {
             return Why::AwaitingGroup { reason: backup.promotion_reason() };
         }
+        if backup.question.is_some() {
+            return Why::AwaitingVerdict { reason: backup.promotion_reason(), remaining };
+        }
+        if backup.vetoes > 0 && backup.released.is_none() {
+            return Why::Vetoed { vetoes: backup.vetoes, remaining };
+        }
         match (backup.released, backup.replaceable(), backup.master) {
             (Some(master), _, _) => Why::MasterLeft { master, remaining },
             (None, Some(Heard { source, priority, .. }), _) => {
@@ -177,6 +197,18 @@ impl fmt::Display for Failures {
     }
 }
 
+/// How often something happened in a row, if it was more than once.
+struct Times(u8);
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            times => write!(f, " {times} times"),
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -210,6 +242,16 @@ impl fmt::Display for Why {
             }
             Self::AwaitingGroup { reason } => {
                 write!(f, "{reason}; waits for the other members of the sync group")
+            }
+            Self::AwaitingVerdict { reason, remaining } => {
+                write!(f, "{reason}; waits for the guard's verdict, at most {remaining:.1?}")
+            }
+            Self::Vetoed { vetoes, remaining } => {
+                write!(
+                    f,
+                    "no master was heard, vetoed by the guard{}; goes on in {remaining:.1?}",
+                    Times(*vetoes)
+                )
             }
             Self::MasterLeft { master, remaining } => {
                 write!(f, "{master} has left, replaces it in {remaining:.1?}")

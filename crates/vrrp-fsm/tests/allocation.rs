@@ -17,7 +17,7 @@ use host::*;
 use vrrp_fsm::{
     Condition, Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN,
     MemberId, Output, PathId, Route, SendFailed, State, SyncGroup, SyncGroupOutput, Tracker,
-    TrackerId, Tracking, VirtualRouter,
+    TrackerId, Tracking, Verdict, VirtualRouter,
     vrrp_proto::{AddressFamily, Authentication, HeaderKey, Password, Priority, Version},
 };
 
@@ -74,6 +74,9 @@ fn drain(router: &mut VirtualRouter, now: Instant, buffer: &mut [u8]) -> Option<
                 router.handle_send(now, PathId::FIRST, Ok(()));
             }
             Output::SetAddresses { id, .. } => wish = Some(id),
+            Output::AskPromotion { ticket, .. } => {
+                router.handle_verdict(now, ticket, Verdict::Promote);
+            }
             Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
         }
     }

@@ -252,7 +252,7 @@ impl Checker {
             Output::StateChanged { from, to, term, .. } => {
                 self.report(from, to, term, installed)?;
             }
-            Output::Contended { .. } => {}
+            Output::AskPromotion { .. } | Output::Contended { .. } => {}
         }
         Ok(())
     }

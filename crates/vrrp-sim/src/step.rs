@@ -98,6 +98,8 @@ impl Simulation {
             }
             Output::SetAddresses { wanted, id: effect } => self.set_addresses(id, wanted, effect),
             Output::Announce => self.count(Subject::Output, "announce"),
+            // The deadline gives the verdict: simulated routers have no guard.
+            Output::AskPromotion { .. } => self.count(Subject::Output, "ask promotion"),
             Output::StateChanged { to, reason, .. } => {
                 self.count(Subject::Output, state_output(to));
                 self.count(Subject::Reason, reason_name(reason));

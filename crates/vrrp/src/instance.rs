@@ -431,6 +431,8 @@ impl Instance {
                     }
                 }
                 Output::Announce => self.schedule.handle_announce(shared.now()),
+                // No guard can be configured here; nobody is asked, and the default verdict counts.
+                Output::AskPromotion { .. } => {}
                 Output::StateChanged { from, to, reason, term } => {
                     shared
                         .events

@@ -5,7 +5,7 @@ use core::{net::IpAddr, time::Duration};
 use vrrp_proto::{Priority, Version};
 
 use super::{Heard, Phase};
-use crate::{Config, Instant, Reason, ReleasePolicy, State, VirtualRouter};
+use crate::{Config, Instant, Reason, ReleasePolicy, State, Ticket, VirtualRouter};
 
 /// What a Backup knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,10 @@ pub(crate) struct Backup {
     pub(crate) inferior_since: Option<Instant>,
     /// Whether it would be Master, but waits for its sync group.
     pub(crate) asking: bool,
+    /// The question to the guard that waits for its verdict; `down_at` is the deadline then.
+    pub(crate) question: Option<Ticket>,
+    /// Vetoes since the last accepted advertisement.
+    pub(crate) vetoes: u8,
     /// Whether we were Master until another router was, or may have been.
     pub(crate) yielded: bool,
     /// Times the timer was armed again since the last accepted advertisement.
@@ -48,6 +52,8 @@ impl VirtualRouter {
             released: None,
             inferior_since: None,
             asking: false,
+            question: None,
+            vetoes: 0,
             yielded: matches!(reason, Reason::BetterAdvertisement { .. } | Reason::LateWake { .. }),
             rearms: 0,
         });
@@ -68,6 +74,7 @@ impl VirtualRouter {
             }
             backup.released = Some(heard.source);
             backup.rearms = 0;
+            backup.question = None;
             backup.down_at = now + self.skew_time(backup.master_adver_interval);
             self.phase = Phase::Backup(backup);
             return;
@@ -78,6 +85,11 @@ impl VirtualRouter {
             // RFC 9568 §6.4.2 discards it and lets the timer run. Remembered only for who it is.
             backup.inferior = Some(heard);
             backup.released = None;
+            backup.vetoes = 0;
+            if backup.question.take().is_some() {
+                // The silence is over; whoever asks again is to have listened for as long as ever.
+                backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
+            }
         } else {
             let master_adver_interval = learned_interval(&self.config, &heard);
             backup = Backup {
@@ -88,6 +100,8 @@ impl VirtualRouter {
                 released: None,
                 inferior_since: backup.inferior_since,
                 asking: false,
+                question: None,
+                vetoes: 0,
                 yielded: backup.yielded,
                 rearms: 0,
             };
@@ -103,7 +117,7 @@ impl VirtualRouter {
         if self.config.sync_group {
             self.ask(now, backup);
         } else {
-            self.become_master(now, backup.promotion_reason());
+            self.promote_or_ask(now, backup);
         }
     }
 
@@ -129,7 +143,10 @@ impl VirtualRouter {
             return false;
         }
         backup.rearms += 1;
+        // Whoever is still there will be heard again.
+        backup.inferior = None;
         backup.asking = false;
+        backup.question = None;
         backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
         self.phase = Phase::Backup(backup);
         self.statistics.late_wakes += 1;
@@ -137,8 +154,12 @@ impl VirtualRouter {
     }
 
     /// The parameters of the timer have changed: shifts its deadline by the difference, but never
-    /// beyond a whole master-down interval from now.
+    /// beyond a whole master-down interval from now. The deadline of a guard stays.
     pub(crate) fn backup_retimed(&mut self, now: Instant, mut backup: Backup, before: Duration) {
+        if backup.question.is_some() {
+            self.phase = Phase::Backup(backup);
+            return;
+        }
         let after = self.master_down_interval(backup.master_adver_interval);
         let shifted = (backup.down_at + after).saturating_sub(before);
         backup.down_at = shifted.clamp(now, now + after);
@@ -185,10 +206,13 @@ impl Backup {
             released: _,
             inferior_since,
             asking: _,
+            question,
+            vetoes: _,
             yielded: _,
             rearms: _,
         } = self;
         down_at.canonicalize(now);
+        *question = question.map(|_| Ticket::FIRST);
         // Of these only `replaceable` looks at the moment.
         let mut before = now;
         if let Some(Heard { at, interval, .. }) = master {

@@ -26,6 +26,7 @@ fn states(log: &[Output]) -> Vec<State> {
         Output::Send(_)
         | Output::SetAddresses { .. }
         | Output::Announce
+        | Output::AskPromotion { .. }
         | Output::Contended { .. } => None,
     };
     log.iter().filter_map(change).collect()

@@ -155,7 +155,10 @@ impl Host {
                     Effects::Fail => self.router.handle_effect(now, id, Err(EffectFailed)),
                     Effects::Wait => self.pending = Some((id, wanted)),
                 },
-                Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+                Output::Announce
+                | Output::AskPromotion { .. }
+                | Output::StateChanged { .. }
+                | Output::Contended { .. } => {}
             }
         }
     }
@@ -204,7 +207,7 @@ impl Host {
 /// An advertisement as another router with this configuration sends it.
 pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
     let source_address = source;
-    let config = config.priority(Priority::OWNER).start_delay(Duration::ZERO);
+    let config = config.priority(Priority::OWNER).start_delay(Duration::ZERO).guard(None);
     let mut host = Host::new(config, source_address);
     host.router.handle_startup(Instant::ZERO);
     let Some(Output::Send(mut send)) = host.router.poll_output() else { panic!("no Send") };

@@ -13,6 +13,7 @@ mod authentication_header;
 mod delays;
 mod election;
 mod failures;
+mod guards;
 mod hardening;
 mod host;
 mod properties;

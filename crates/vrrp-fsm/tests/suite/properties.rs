@@ -36,6 +36,8 @@ impl Tally {
         entry(self, "effect failures", statistics.effect_failures);
         entry(self, "addresses lost", statistics.addresses_lost);
         entry(self, "late wakes", statistics.late_wakes);
+        entry(self, "promotions vetoed", statistics.promotions_vetoed);
+        entry(self, "verdicts missed", statistics.verdicts_missed);
     }
 }
 
@@ -69,6 +71,7 @@ fn the_invariants_hold_after_every_step() {
         "install",
         "remove",
         "announce",
+        "ask",
         "contended",
         "to initialize",
         "to backup",

@@ -3,8 +3,8 @@
 
 use crate::host::*;
 use vrrp_fsm::{
-    Config, Counter, EffectFailed, EffectId, Fault, Instant, Output, PathId, SendFailed, State,
-    Wanted, vrrp_proto::Priority,
+    Config, Counter, EffectFailed, EffectId, Fault, GuardConfig, Instant, Output, PathId,
+    SendFailed, State, Verdict, Wanted, vrrp_proto::Priority,
 };
 
 /// Where a virtual router of priority 100 at 192.0.2.5 can be.
@@ -18,6 +18,8 @@ enum Situation {
     Releasing,
     /// 192.0.2.9 is Master with priority 150.
     Backup,
+    /// 192.0.2.9 has fallen silent, and the guard is asked.
+    Asking,
     /// Master, the addresses are being installed.
     Installing,
     /// Master with the addresses.
@@ -61,18 +63,23 @@ enum Input {
     ConfigChanges,
     Overflow,
     AddressesLost,
+    Promoted,
+    Vetoed,
+    /// By a ticket nobody waits for.
+    VerdictStale,
 }
 
-const SITUATIONS: [Situation; 6] = [
+const SITUATIONS: [Situation; 7] = [
     Situation::Stopped,
     Situation::Faulty,
     Situation::Releasing,
     Situation::Backup,
+    Situation::Asking,
     Situation::Installing,
     Situation::Serving,
 ];
 
-const INPUTS: [Input; 25] = [
+const INPUTS: [Input; 28] = [
     Input::Startup,
     Input::Shutdown,
     Input::Better,
@@ -98,6 +105,9 @@ const INPUTS: [Input; 25] = [
     Input::ConfigChanges,
     Input::Overflow,
     Input::AddressesLost,
+    Input::Promoted,
+    Input::Vetoed,
+    Input::VerdictStale,
 ];
 
 /// The state of the protocol and the outputs that follow.
@@ -112,6 +122,7 @@ fn expected(situation: Situation, input: Input) -> (State, &'static [&'static st
             (without_effect(input), &[])
         }
         Situation::Backup => in_backup(input),
+        Situation::Asking => in_asking(input),
         Situation::Installing => in_installing(input),
         Situation::Serving => in_serving(input),
     }
@@ -144,7 +155,10 @@ fn without_effect(input: Input) -> State {
         | Input::PriorityChanges
         | Input::ConfigChanges
         | Input::Overflow
-        | Input::AddressesLost => State::Initialize,
+        | Input::AddressesLost
+        | Input::Promoted
+        | Input::Vetoed
+        | Input::VerdictStale => State::Initialize,
     }
 }
 
@@ -170,11 +184,23 @@ fn in_backup(input: Input) -> (State, &'static [&'static str]) {
         | Input::PriorityChanges
         | Input::ConfigChanges
         | Input::Overflow
-        | Input::AddressesLost => (State::Backup, &[]),
+        | Input::AddressesLost
+        | Input::Promoted
+        | Input::Vetoed
+        | Input::VerdictStale => (State::Backup, &[]),
         Input::TimeoutDue => (State::Master, &["send 100", "install"]),
         Input::Shutdown | Input::FaultAppears | Input::SourceLost => {
             (State::Initialize, &["-> initialize"])
         }
+    }
+}
+
+/// Like any Backup, but for the verdict. Its deadline brings the default, which is a veto.
+fn in_asking(input: Input) -> (State, &'static [&'static str]) {
+    match input {
+        Input::Promoted => (State::Master, &["send 100", "install"]),
+        Input::TimeoutDue => (State::Backup, &[]),
+        other => in_backup(other),
     }
 }
 
@@ -192,7 +218,10 @@ fn in_installing(input: Input) -> (State, &'static [&'static str]) {
         | Input::SourceChanges
         | Input::PriorityChanges
         | Input::Overflow
-        | Input::AddressesLost => (State::Master, &[]),
+        | Input::AddressesLost
+        | Input::Promoted
+        | Input::Vetoed
+        | Input::VerdictStale => (State::Master, &[]),
         Input::EffectDone => (State::Master, &["-> master"]),
         Input::TimeoutDue
         | Input::EqualSmaller
@@ -221,7 +250,10 @@ fn in_serving(input: Input) -> (State, &'static [&'static str]) {
         | Input::FaultClears
         | Input::SourceChanges
         | Input::PriorityChanges
-        | Input::Overflow => (State::Master, &[]),
+        | Input::Overflow
+        | Input::Promoted
+        | Input::Vetoed
+        | Input::VerdictStale => (State::Master, &[]),
         Input::TimeoutDue | Input::ReleaseByMaster | Input::ReleaseByStranger => {
             (State::Master, &["send 100"])
         }
@@ -265,6 +297,14 @@ fn arrange(situation: Situation) -> (Host, Instant, EffectId) {
             let master = advertisement(subject(), "192.0.2.9", 150);
             host.receive(at(500), &master).unwrap();
             (host, at(500), no_effect)
+        }
+        Situation::Asking => {
+            let guard = GuardConfig::new(SECOND / 50, Verdict::Veto);
+            let mut host = Host::started(subject().guard(Some(guard)), "192.0.2.5");
+            host.receive(at(500), &advertisement(subject(), "192.0.2.9", 150)).unwrap();
+            let now = host.step().unwrap();
+            assert!(matches!(host.log.last(), Some(Output::AskPromotion { .. })));
+            (host, now, no_effect)
         }
         Situation::Installing => {
             let mut host = Host::started(subject(), "192.0.2.5");
@@ -326,7 +366,32 @@ fn apply(host: &mut Host, now: Instant, input: Input, id: EffectId) {
         }
         Input::Overflow => router.handle_overflow(now),
         Input::AddressesLost => router.handle_addresses_lost(now),
+        Input::Promoted => {
+            answer_guard(host, now, Verdict::Promote);
+        }
+        Input::Vetoed => {
+            let was_asked = answer_guard(host, now, Verdict::Veto);
+            assert_eq!(host.router.statistics().promotions_vetoed, u64::from(was_asked));
+        }
+        Input::VerdictStale => {
+            let deadline = router.poll_timeout();
+            let mut asker = arrange(Situation::Asking).0;
+            asker.step();
+            asker.step();
+            let Some(Output::AskPromotion { ticket, .. }) = asker.log.pop() else { panic!() };
+            router.handle_verdict(now, ticket, Verdict::Promote);
+            assert_eq!(router.poll_timeout(), deadline);
+        }
     }
+}
+
+/// Whether there was a question.
+fn answer_guard(host: &mut Host, now: Instant, verdict: Verdict) -> bool {
+    let last = host.log.last().copied();
+    if let Some(Output::AskPromotion { ticket, .. }) = last {
+        host.router.handle_verdict(now, ticket, verdict);
+    }
+    last.is_some_and(|output| matches!(output, Output::AskPromotion { .. }))
 }
 
 fn name(output: Output) -> String {
@@ -335,6 +400,7 @@ fn name(output: Output) -> String {
         Output::SetAddresses { wanted: Wanted::All, .. } => "install".into(),
         Output::SetAddresses { wanted: Wanted::None, .. } => "remove".into(),
         Output::Announce => "announce".into(),
+        Output::AskPromotion { .. } => "ask".into(),
         Output::StateChanged { to, .. } => format!("-> {to}"),
         Output::Contended { .. } => "contended".into(),
     }

@@ -4,13 +4,14 @@ use core::{net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
     AddressesLostPolicy, Config, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
-    MAX_DATAGRAM_LEN, Output, PathId, SendFailed, State, VirtualRouter, Wanted,
+    MAX_DATAGRAM_LEN, Output, PathId, Reason, SendFailed, State, Ticket, Verdict, VirtualRouter,
+    Wanted, Why,
     vrrp_proto::{Advertisement, Ipv4Packet, Priority, Version, Vrid},
 };
 
 use crate::{
     host::{SECOND, SEED, address, advertisement, at},
-    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES},
+    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES, with_guard},
 };
 
 /// A host that looks at everything the machine does.
@@ -28,6 +29,8 @@ pub(super) struct Observer {
     term: u64,
     /// Whether an advertisement has been handed out in this mastership.
     advertised: bool,
+    /// What the guard was asked so far.
+    tickets: Vec<Ticket>,
     /// Whether a mastership has failed: then nobody is preempted.
     failed: bool,
     pub(super) events: Vec<&'static str>,
@@ -43,6 +46,7 @@ pub(super) struct Visible {
     priority: Priority,
     master: Option<Heard>,
     term: u64,
+    why: Why,
 }
 
 impl Observer {
@@ -60,6 +64,7 @@ impl Observer {
             reported: State::Initialize,
             term: 0,
             advertised: false,
+            tickets: Vec::new(),
             failed: false,
             events: Vec::new(),
         }
@@ -74,6 +79,7 @@ impl Observer {
             priority: self.router.priority(),
             master: self.router.master(),
             term: self.router.term(),
+            why: self.router.why(self.now),
         }
     }
 
@@ -125,7 +131,7 @@ impl Observer {
             Op::Priority(priority) => {
                 self.input(op, |router, now| router.handle_priority(now, Priority::new(*priority)));
             }
-            Op::Reconfigure { priority, interval, addresses } => {
+            Op::Reconfigure { priority, interval, addresses, guard } => {
                 let addresses = (1..=*addresses).map(|host| IpAddr::from([192, 0, 2, 100 + host]));
                 let config = self
                     .router
@@ -134,10 +140,30 @@ impl Observer {
                     .priority(Priority::new(*priority))
                     .advertisement_interval(*interval)
                     .virtual_addresses(addresses.collect());
+                let config = with_guard(config, *guard);
                 self.input(op, |router, now| router.handle_config(now, config.clone()).unwrap());
             }
             Op::Overflow => self.input(op, VirtualRouter::handle_overflow),
             Op::AddressesLost => self.input(op, VirtualRouter::handle_addresses_lost),
+            Op::Verdict(verdict) => {
+                if let [.., ticket] = self.tickets[..] {
+                    self.input(op, |router, now| {
+                        let ticket = router.pending_question().unwrap_or(ticket);
+                        router.handle_verdict(now, ticket, *verdict);
+                    });
+                }
+            }
+            Op::StaleVerdict(verdict) => {
+                if let [.., one, other] = self.tickets[..] {
+                    let (late, before) = (self.late(), self.visible());
+                    self.input(op, |router, now| {
+                        let stale =
+                            if router.pending_question() == Some(one) { other } else { one };
+                        router.handle_verdict(now, stale, *verdict);
+                    });
+                    assert!(late || self.visible() == before);
+                }
+            }
         }
     }
 
@@ -199,6 +225,7 @@ impl Observer {
             && self.router.config().preempt_mode
             && self.router.config().preempt_delay.is_zero()
             && before.state == State::Backup
+            && !matches!(before.why, Why::AwaitingVerdict { .. })
             && !late
             && !self.failed;
         if preempted {
@@ -286,6 +313,7 @@ impl Observer {
             Output::SetAddresses { wanted: Wanted::All, .. } => "install",
             Output::SetAddresses { wanted: Wanted::None, .. } => "remove",
             Output::Announce => "announce",
+            Output::AskPromotion { .. } => "ask",
             Output::StateChanged { to: State::Initialize, .. } => "to initialize",
             Output::StateChanged { to: State::Backup, .. } => "to backup",
             Output::StateChanged { to: State::Master, .. } => "to master",
@@ -321,6 +349,15 @@ impl Observer {
                 assert_eq!(self.router.state(), State::Master, "{op:?}");
                 assert_eq!(self.reported, State::Master, "{op:?}");
                 assert!(self.advertised && self.installed && self.pending.is_none(), "{op:?}");
+            }
+            Output::AskPromotion { ticket, reason } => {
+                assert_eq!(self.router.state(), State::Backup, "{op:?}");
+                assert!(!matches!(reason, Reason::MasterReleased { .. }), "{op:?}");
+                assert!(self.tickets.last().is_none_or(|former| ticket > *former), "{op:?}");
+                let guard = self.router.config().guard.unwrap();
+                let deadline = self.router.poll_timeout().unwrap();
+                assert!(deadline <= self.now + guard.deadline, "{op:?}");
+                self.tickets.push(ticket);
             }
             Output::StateChanged { from, to, term, .. } => {
                 assert_eq!(from, self.reported, "{op:?}");
@@ -402,10 +439,30 @@ impl Observer {
             assert!(now.priority.is_owner(), "{op:?}");
         }
         if now.state == State::Master && before.state == State::Backup {
-            assert!(matches!(op, Op::Timeout), "{op:?} promoted");
+            self.check_promotion(op, before);
         }
         if now.state == State::Backup && before.state == State::Master {
             self.check_demotion(op, before);
+        }
+    }
+
+    /// Only at a deadline, or when a guard allows it; out of silence not without its leave.
+    fn check_promotion(&self, op: &Op, before: &Visible) {
+        let asked = matches!(before.why, Why::AwaitingVerdict { .. });
+        let due = before.deadline.is_some_and(|deadline| deadline <= self.now);
+        match op {
+            Op::Timeout => assert!(due, "{op:?}"),
+            Op::Verdict(verdict) => assert!(asked && (due || *verdict == Verdict::Promote)),
+            other => panic!("{other:?} promoted"),
+        }
+        let reason = match self.router.why(self.now) {
+            Why::Installing { reason, .. } | Why::Serving { reason, .. } => Some(reason),
+            _ => None,
+        };
+        let Some(guard) = self.router.config().guard else { return };
+        if reason == Some(Reason::MasterSilent) && guard.max_vetoes.is_none() {
+            assert!(asked, "{op:?} promoted out of silence");
+            assert!(!due || guard.default_verdict == Verdict::Promote, "{op:?} after a veto");
         }
     }
 
@@ -436,6 +493,7 @@ fn essence(output: &Output) -> (&'static str, u8) {
         Output::SetAddresses { wanted: Wanted::All, .. } => ("install", 0),
         Output::SetAddresses { wanted: Wanted::None, .. } => ("remove", 0),
         Output::Announce => ("announce", 0),
+        Output::AskPromotion { .. } => ("ask", 0),
         Output::StateChanged { to: State::Initialize, .. } => ("to initialize", 0),
         Output::StateChanged { to: State::Backup, .. } => ("to backup", 0),
         Output::StateChanged { to: State::Master, .. } => ("to master", 0),

@@ -1,11 +1,11 @@
 //! Random configurations and sequences of inputs.
 
-use core::time::Duration;
+use core::{num::NonZeroU8, time::Duration};
 
 use proptest::prelude::*;
 use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, Config, Fault, ReleasePolicy, SendFailurePolicy,
-    vrrp_proto::Version,
+    AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, ReleasePolicy,
+    SendFailurePolicy, Verdict, vrrp_proto::Version,
 };
 
 use crate::host::config;
@@ -40,9 +40,14 @@ pub(super) enum Op {
         priority: u8,
         interval: Duration,
         addresses: u8,
+        guard: Option<GuardConfig>,
     },
     Overflow,
     AddressesLost,
+    /// By the latest ticket.
+    Verdict(Verdict),
+    /// By the one before.
+    StaleVerdict(Verdict),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,12 +109,36 @@ pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
         3 => (0..FAULTS.len()).prop_map(Op::FaultCleared),
         1 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Source),
         1 => any::<u8>().prop_map(Op::Priority),
-        1 => (priority(), interval(version), 1..4_u8).prop_map(|(priority, interval, addresses)| {
-            Op::Reconfigure { priority, interval, addresses }
-        }),
+        1 => (priority(), interval(version), 1..4_u8, guard()).prop_map(
+            |(priority, interval, addresses, guard)| {
+                Op::Reconfigure { priority, interval, addresses, guard }
+            }
+        ),
         1 => Just(Op::Overflow),
         1 => Just(Op::AddressesLost),
+        3 => verdict().prop_map(Op::Verdict),
+        1 => verdict().prop_map(Op::StaleVerdict),
     ]
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![Just(Verdict::Promote), Just(Verdict::Veto)]
+}
+
+fn guard() -> impl Strategy<Value = Option<GuardConfig>> {
+    let guard = (1..400_u64, verdict(), proptest::option::of(1..4_u8)).prop_map(
+        |(milliseconds, default_verdict, max_vetoes)| {
+            GuardConfig::new(Duration::from_millis(milliseconds), default_verdict)
+                .max_vetoes(max_vetoes.and_then(NonZeroU8::new))
+        },
+    );
+    proptest::option::of(guard)
+}
+
+/// The owner has none.
+pub(super) fn with_guard(config: Config, guard: Option<GuardConfig>) -> Config {
+    let guard = guard.filter(|_| !config.priority.is_owner());
+    config.guard(guard)
 }
 
 fn delay() -> impl Strategy<Value = Duration> {
@@ -120,15 +149,16 @@ pub(super) fn arbitrary_config() -> impl Strategy<Value = Config> {
     prop_oneof![Just(Version::V2), Just(Version::V3), Just(Version::V3)].prop_flat_map(|version| {
         let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         let modes = (any::<bool>(), any::<bool>(), delay(), delay());
-        (priority(), interval(version), modes, policies, 1..6_u8).prop_map(
+        (priority(), interval(version), modes, policies, 1..6_u8, guard()).prop_map(
             move |(
                 priority,
                 interval,
                 (preempt, answer, preempt_delay, start_delay),
                 (anyone, late, keep, step_down),
                 missed,
+                guard,
             )| {
-                config(priority)
+                let config = config(priority)
                     .preempt_delay(preempt_delay)
                     .start_delay(start_delay)
                     .version(version)
@@ -152,7 +182,8 @@ pub(super) fn arbitrary_config() -> impl Strategy<Value = Config> {
                         AddressesLostPolicy::StepDown
                     } else {
                         AddressesLostPolicy::Reinstall
-                    })
+                    });
+                with_guard(config, guard)
             },
         )
     })
