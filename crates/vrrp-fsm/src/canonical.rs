@@ -51,6 +51,7 @@ impl VirtualRouter {
             identification,
             sequences,
             next_ticket,
+            dialects,
             statistics,
             outputs,
             latest,
@@ -86,6 +87,7 @@ impl VirtualRouter {
         effects.canonicalize(now);
         sequences.canonicalize(now, config);
         *next_ticket = Ticket::FIRST.next();
+        dialects.canonicalize(config);
         *term = 0;
         *identification = NonZeroU16::MIN;
         *statistics = Statistics::default();

@@ -74,7 +74,7 @@ pub struct Config {
     /// What happens to octets behind the message that nobody asked for. Default: such a packet is
     /// discarded.
     pub trailing_octets: TrailingOctetsPolicy,
-    /// Which checksums over IPv4 are sent and accepted. Default: both accepted, the one with a
+    /// Which checksums over IPv4 are sent and accepted. Default: all accepted, the one with a
     /// pseudo-header sent.
     pub checksum: ChecksumPolicy,
     /// What happens to an advertisement whose addresses are not ours. Default: as the version says.

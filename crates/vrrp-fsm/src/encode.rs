@@ -22,7 +22,7 @@ impl VirtualRouter {
     ///
     /// IPv4: the whole packet, for a socket with `IP_HDRINCL`. IPv6: the VRRP message with its
     /// checksum; the socket has to set the hop limit 255 (RFC 9568 §5.1.2.3). The same output gives
-    /// the same bytes, however often it is encoded.
+    /// the same bytes, however often it is encoded before the next input.
     ///
     /// # Errors
     /// [`EncodeError`] if the path is unknown or has no source address, or the buffer is too small.
@@ -36,7 +36,7 @@ impl VirtualRouter {
         let known = self.paths.get(path.index()).ok_or(EncodeError::UnknownPath { path })?;
         let source = known.source.or(known.former_source);
         let source = source.ok_or(EncodeError::NoSourceAddress { path })?;
-        let message = self.message(*send)?;
+        let message = self.message(*send, destination)?;
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let identification = send.identification;
@@ -65,7 +65,7 @@ impl VirtualRouter {
         (0..=u8::MAX).take(self.paths.len()).map(PathId::new)
     }
 
-    fn message(&self, send: Send) -> Result<Message<'_>, MessageError> {
+    fn message(&self, send: Send, destination: IpAddr) -> Result<Message<'_>, MessageError> {
         let config = &self.config;
         let addresses = &config.virtual_addresses;
         let message = match self.interval {
@@ -76,7 +76,7 @@ impl VirtualRouter {
                     .sequence(sequence)
             }
             Interval::Centiseconds(interval) => {
-                let form = config.checksum.sent();
+                let form = self.sent_checksum(destination);
                 Message::v3(config.vrid, send.priority, interval, form, addresses)?
             }
         };

@@ -46,6 +46,11 @@ impl VirtualRouter {
             Phase::Backup(backup) => self.backup_received(now, backup, heard),
             Phase::Master(master) => self.master_received(now, master, heard),
         }
+        if let Some(form) = heard.checksum {
+            let is_master = self.master().is_some_and(|master| master.source == heard.source);
+            let changes = self.dialects.hear(heard.source, form, is_master);
+            self.statistics.count_checksum(form, changes);
+        }
         Ok(())
     }
 
@@ -189,6 +194,7 @@ impl VirtualRouter {
             self.sequences.forget_senders();
         }
         self.sequences.make_room(config.remembers_senders());
+        self.dialects.configure(&config);
         self.priority = config.priority;
         self.interval = interval;
         self.config = config;

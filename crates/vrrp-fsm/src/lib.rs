@@ -113,6 +113,7 @@ mod config;
 mod contention;
 mod datagram;
 mod demux;
+mod dialect;
 mod discard;
 mod effects;
 mod encode;

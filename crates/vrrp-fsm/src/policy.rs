@@ -5,30 +5,31 @@ use vrrp_proto::ChecksumForm;
 /// Which checksums of version 3 over IPv4 are sent and accepted.
 ///
 /// RFC 9568 §5.2.8 sums the message only; RFC 5798 as deployed (keepalived, FRR) also a
-/// pseudo-header. Version 2 and IPv6 have one form each and are not concerned.
+/// pseudo-header. Version 2 and IPv6 have one form each and are not concerned. Which form others
+/// send is reported in every case, see
+/// [`heard_checksum`](crate::VirtualRouter::heard_checksum).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChecksumPolicy {
-    /// Either form is accepted.
-    AcceptEither {
+    /// Every form is accepted.
+    AcceptAny {
         /// The form of our own advertisements.
         send: ChecksumForm,
+    },
+    /// Every form is accepted, and ours follow what is heard: to a unicast peer the form of its
+    /// latest three advertisements, to the group that of the latest three of the recorded Master.
+    /// Fewer change nothing, so that no single spoofed packet does.
+    Auto {
+        /// The form until then.
+        initially: ChecksumForm,
     },
     /// One form is sent, and nothing else accepted.
     Strict(ChecksumForm),
 }
 
-impl ChecksumPolicy {
-    pub(crate) const fn sent(self) -> ChecksumForm {
-        match self {
-            Self::AcceptEither { send } | Self::Strict(send) => send,
-        }
-    }
-}
-
 impl Default for ChecksumPolicy {
     fn default() -> Self {
-        Self::AcceptEither { send: ChecksumForm::PseudoHeader }
+        Self::AcceptAny { send: ChecksumForm::PseudoHeader }
     }
 }
 

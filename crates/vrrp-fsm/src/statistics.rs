@@ -1,3 +1,5 @@
+use vrrp_proto::ChecksumForm;
+
 use crate::{Counter, Discard};
 
 /// What a virtual router has counted since it was made.
@@ -27,6 +29,10 @@ pub struct Statistics {
     pub address_list_noted: u64,
     /// Advertisements of version 3 accepted with another interval than ours (RFC 9568 §7.1).
     pub interval_noted: u64,
+    /// Times the checksum form heard from the Master or a unicast peer became another one, and so
+    /// that of our own with [`ChecksumPolicy::Auto`](crate::ChecksumPolicy::Auto); the first form of
+    /// each counts as well.
+    pub checksum_changes: u64,
     /// Transmissions that failed, one a path.
     pub send_failures: u64,
     /// Attempts to install or remove the addresses that failed.
@@ -45,6 +51,7 @@ pub struct Statistics {
     /// [`poll_output`](crate::VirtualRouter::poll_output).
     pub outputs_lost: u64,
     pub(crate) discards: Discards,
+    pub(crate) checksums: [u64; ChecksumForm::ALL.len()],
 }
 
 impl Statistics {
@@ -52,6 +59,20 @@ impl Statistics {
     #[must_use]
     pub fn discarded(&self, cause: Counter) -> u64 {
         self.discards.of(cause)
+    }
+
+    /// How many of the received advertisements of version 3 over IPv4 had this checksum.
+    #[must_use]
+    pub fn received_with(&self, form: ChecksumForm) -> u64 {
+        let numbers = ChecksumForm::ALL.into_iter().zip(self.checksums);
+        numbers.filter(|(known, _)| *known == form).map(|(_, number)| number).sum()
+    }
+
+    pub(crate) fn count_checksum(&mut self, form: ChecksumForm, changes: bool) {
+        self.checksum_changes += u64::from(changes);
+        for (known, number) in ChecksumForm::ALL.into_iter().zip(&mut self.checksums) {
+            *number += u64::from(known == form);
+        }
     }
 
     /// All causes with their numbers, in the order of the checks.

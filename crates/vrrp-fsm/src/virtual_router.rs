@@ -6,6 +6,7 @@ use vrrp_proto::{Interval, Priority};
 use crate::{
     Config, ConfigError, Fault, Faults, Heard, Instant, Output, PathId, Reason, State, Statistics,
     Ticket, Wanted,
+    dialect::Dialects,
     effects::Effects,
     output::Outputs,
     recovery::Recovery,
@@ -128,6 +129,7 @@ pub struct VirtualRouter {
     pub(crate) identification: NonZeroU16,
     pub(crate) sequences: Sequences,
     pub(crate) next_ticket: Ticket,
+    pub(crate) dialects: Dialects,
     pub(crate) statistics: Statistics,
     pub(crate) outputs: Outputs,
     pub(crate) latest: Instant,
@@ -182,6 +184,7 @@ impl VirtualRouter {
             term: 0,
             identification: NonZeroU16::new(u16::from_be_bytes([high, low]))
                 .unwrap_or(NonZeroU16::MIN),
+            dialects: Dialects::new(&config),
             sequences: Sequences::new(config.remembers_senders()),
             next_ticket: Ticket::FIRST,
             statistics: Statistics::default(),

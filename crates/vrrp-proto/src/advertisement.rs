@@ -96,18 +96,17 @@ pub struct Advertisement<'a> {
     vrid: Vrid,
     priority: Priority,
     interval: Interval,
-    checksum: Checksum,
+    checksum: Option<Forms>,
     addresses: Addresses<'a>,
     authentication: Option<(AuthenticationType, &'a [u8; 8])>,
 }
 
-/// Which sums of the message came out right.
+/// Which sums of the message came out right, where there is a choice: VRRPv3 over IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Checksum {
+struct Forms {
     with_pseudo_header: bool,
     of_message: bool,
-    /// Whether both forms exist: VRRPv3 over IPv4.
-    selectable: bool,
+    with_group: bool,
 }
 
 impl<'a> Advertisement<'a> {
@@ -201,26 +200,27 @@ impl<'a> Advertisement<'a> {
     /// VRRPv3 over IPv4: which octets the sender's checksum covers. `None` for the rest, where there
     /// is no choice.
     ///
-    /// For one source address in 65,535 the pseudo-header sums to zero and both forms are the same
-    /// number; then [`ChecksumForm::PseudoHeader`] is reported and
+    /// For one source address in 65,535 the pseudo-header sums to zero and two forms are the same
+    /// number; then the first of [`ChecksumForm::ALL`] is reported and
     /// [`has_checksum`](Self::has_checksum) is true for both.
     #[must_use]
     pub const fn checksum_form(&self) -> Option<ChecksumForm> {
-        match (self.checksum.selectable, self.checksum.with_pseudo_header) {
-            (true, true) => Some(ChecksumForm::PseudoHeader),
-            (true, false) => Some(ChecksumForm::MessageOnly),
-            (false, _) => None,
+        match self.checksum {
+            None => None,
+            Some(Forms { with_pseudo_header: true, .. }) => Some(ChecksumForm::PseudoHeader),
+            Some(Forms { of_message: true, .. }) => Some(ChecksumForm::MessageOnly),
+            Some(Forms { .. }) => Some(ChecksumForm::GroupPseudoHeader),
         }
     }
 
     /// Whether a receiver that insists on `form` accepts the checksum. True where there is no choice.
     #[must_use]
     pub const fn has_checksum(&self, form: ChecksumForm) -> bool {
+        let Some(forms) = self.checksum else { return true };
         match form {
-            ChecksumForm::PseudoHeader => {
-                !self.checksum.selectable || self.checksum.with_pseudo_header
-            }
-            ChecksumForm::MessageOnly => !self.checksum.selectable || self.checksum.of_message,
+            ChecksumForm::PseudoHeader => forms.with_pseudo_header,
+            ChecksumForm::MessageOnly => forms.of_message,
+            ChecksumForm::GroupPseudoHeader => forms.with_group,
         }
     }
 }
@@ -265,27 +265,32 @@ fn verify_checksum(
     version: Version,
     packet: PseudoHeader,
     found: [u8; 2],
-) -> Result<Checksum, ParseError> {
-    let message_only = Sum::default().octets(message);
-    let with_pseudo_header = packet.sum(message.len()).plus(message_only);
-    let (message_allowed, pseudo_header_allowed) = match (version, packet) {
+) -> Result<Option<Forms>, ParseError> {
+    let of_message = Sum::default().octets(message);
+    let with_pseudo_header = packet.sum(message.len()).plus(of_message);
+    let (right, forms, sum) = match (version, packet) {
         // RFC 3768 §5.3.8: the message from the version field on.
-        (Version::V2, _) => (true, false),
-        // RFC 5798 §5.2.8 as deployed, and RFC 9568 §5.2.8: whichever the sender follows.
-        (Version::V3, PseudoHeader::Ipv4 { .. }) => (true, true),
+        (Version::V2, _) => (of_message.is_valid(), None, of_message),
         // RFC 9568 §5.2.8 and RFC 8200 §8.1.
-        (Version::V3, PseudoHeader::Ipv6 { .. }) => (false, true),
+        (Version::V3, PseudoHeader::Ipv6 { .. }) => {
+            (with_pseudo_header.is_valid(), None, with_pseudo_header)
+        }
+        // RFC 5798 §5.2.8 as deployed, with either destination, and RFC 9568 §5.2.8: whichever the
+        // sender follows.
+        (Version::V3, PseudoHeader::Ipv4 { .. }) => {
+            let forms = Forms {
+                with_pseudo_header: with_pseudo_header.is_valid(),
+                of_message: of_message.is_valid(),
+                with_group: packet.to_group().sum(message.len()).plus(of_message).is_valid(),
+            };
+            let right = forms.with_pseudo_header || forms.of_message || forms.with_group;
+            (right, Some(forms), with_pseudo_header)
+        }
     };
-    let checksum = Checksum {
-        with_pseudo_header: pseudo_header_allowed && with_pseudo_header.is_valid(),
-        of_message: message_allowed && message_only.is_valid(),
-        selectable: message_allowed && pseudo_header_allowed,
-    };
-    if checksum.with_pseudo_header || checksum.of_message {
-        return Ok(checksum);
+    if right {
+        return Ok(forms);
     }
     let found = u16::from_be_bytes(found);
-    let sum = if pseudo_header_allowed { with_pseudo_header } else { message_only };
     Err(ParseError::Checksum { found, expected: sum.expected(found) })
 }
 

@@ -5,9 +5,10 @@ use crate::AddressFamily;
 /// Which octets the checksum of a VRRPv3 advertisement over IPv4 covers.
 ///
 /// RFC 5798 left it open and nearly everybody included the pseudo-header; RFC 9568 §5.2.8 says that
-/// it is not included. Both are on the wire. (VRRPv2 never has a pseudo-header, IPv6 always.)
+/// it is not included. Both are on the wire, and a third where an old keepalived sends to unicast
+/// peers. (VRRPv2 never has a pseudo-header, IPv6 always.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[expect(clippy::exhaustive_enums, reason = "no third reading of the RFCs is possible")]
+#[expect(clippy::exhaustive_enums, reason = "no further reading of the RFCs is possible")]
 pub enum ChecksumForm {
     /// Source, destination, protocol and length of the IPv4 packet, then the message: what
     /// RFC 5798 is taken to mean, and what keepalived insists on.
@@ -15,6 +16,15 @@ pub enum ChecksumForm {
     PseudoHeader,
     /// The message alone: RFC 9568 §5.2.8.
     MessageOnly,
+    /// As [`PseudoHeader`](Self::PseudoHeader), but with the multicast group for the destination
+    /// whoever the packet is sent to: keepalived before 1.3.6 to unicast peers, and later ones that
+    /// have such a peer. To the group it is the same as `PseudoHeader`.
+    GroupPseudoHeader,
+}
+
+impl ChecksumForm {
+    /// All of them, in the order a receiver tries them in.
+    pub const ALL: [Self; 3] = [Self::PseudoHeader, Self::MessageOnly, Self::GroupPseudoHeader];
 }
 
 /// The facts of the IP header that a checksum may cover.
@@ -62,6 +72,19 @@ impl PseudoHeader {
         match self {
             Self::Ipv4 { .. } => AddressFamily::Ipv4,
             Self::Ipv6 { .. } => AddressFamily::Ipv6,
+        }
+    }
+
+    /// The same with the group of the family for the destination.
+    pub(crate) const fn to_group(self) -> Self {
+        match (self, self.family().multicast_group()) {
+            (Self::Ipv4 { source, .. }, IpAddr::V4(destination)) => {
+                Self::Ipv4 { source, destination }
+            }
+            (Self::Ipv6 { source, .. }, IpAddr::V6(destination)) => {
+                Self::Ipv6 { source, destination }
+            }
+            (other, _) => other,
         }
     }
 

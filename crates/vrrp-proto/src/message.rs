@@ -277,6 +277,9 @@ impl<'a> Message<'a> {
             }
             (Version::V3, AddressFamily::Ipv4, ChecksumForm::PseudoHeader)
             | (Version::V3, AddressFamily::Ipv6, _) => packet.sum(len),
+            (Version::V3, AddressFamily::Ipv4, ChecksumForm::GroupPseudoHeader) => {
+                packet.to_group().sum(len)
+            }
         }
     }
 }

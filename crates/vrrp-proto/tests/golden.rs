@@ -267,6 +267,7 @@ fn form_note(advertisement: &Advertisement<'_>) -> Value {
     match advertisement.checksum_form() {
         Some(ChecksumForm::PseudoHeader) => Value::from(vec!["checksum-form:pseudo-header"]),
         Some(ChecksumForm::MessageOnly) => Value::from(vec!["checksum-form:message-only"]),
+        Some(ChecksumForm::GroupPseudoHeader) => panic!("no vector has it"),
         None => Value::Array(Vec::new()),
     }
 }

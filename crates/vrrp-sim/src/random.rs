@@ -81,7 +81,7 @@ impl Group {
         let checksum = if one_in(rng, 4) {
             ChecksumPolicy::Strict(form)
         } else {
-            ChecksumPolicy::AcceptEither { send: form }
+            ChecksumPolicy::AcceptAny { send: form }
         };
         let same_interval = interval.is_some() || version == Version::V2 || !one_in(rng, 3);
         let interval = match (interval, version) {

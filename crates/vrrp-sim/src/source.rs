@@ -124,8 +124,8 @@ fn setter(config: &Config, field: &str) -> Option<String> {
             _ => return None,
         },
         "checksum" => match config.checksum {
-            ChecksumPolicy::AcceptEither { send } => {
-                format!("ChecksumPolicy::AcceptEither {{ send: ChecksumForm::{send:?} }}")
+            ChecksumPolicy::AcceptAny { send } => {
+                format!("ChecksumPolicy::AcceptAny {{ send: ChecksumForm::{send:?} }}")
             }
             ChecksumPolicy::Strict(form) => {
                 format!("ChecksumPolicy::Strict(ChecksumForm::{form:?})")

@@ -10,6 +10,7 @@
 )]
 
 mod authentication_header;
+mod checksums;
 mod delays;
 mod election;
 mod failures;

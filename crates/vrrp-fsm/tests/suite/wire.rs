@@ -260,8 +260,7 @@ fn dialects() -> Vec<(&'static str, [&'static str; 2], [Config; 2])> {
             v4,
             [
                 config(150),
-                config(100)
-                    .checksum(ChecksumPolicy::AcceptEither { send: ChecksumForm::MessageOnly }),
+                config(100).checksum(ChecksumPolicy::AcceptAny { send: ChecksumForm::MessageOnly }),
             ],
         ),
         ("unicast", v4, [config(150).paths(to_second), config(100).paths(to_first)]),

@@ -158,6 +158,43 @@ fn where_both_checksum_forms_agree_both_are_had() {
 }
 
 #[test]
+fn of_three_checksums_each_is_recognised_and_written() {
+    let source = Ipv4Addr::new(192, 0, 2, 2);
+    let to_peer = PseudoHeader::Ipv4 { source, destination: Ipv4Addr::new(192, 0, 2, 9) };
+    let addresses = [IpAddr::from([192, 0, 2, 1])];
+    let (vrid, interval) = (Vrid::new(51).unwrap(), MaxAdvertiseInterval::DEFAULT);
+    for form in ChecksumForm::ALL {
+        let message =
+            crate::Message::v3(vrid, Priority::DEFAULT, interval, form, &addresses).unwrap();
+        let mut buffer = [0; 12];
+        let octets = message.emit(to_peer, &mut buffer).unwrap();
+        let advertisement = Advertisement::parse(octets, to_peer).unwrap();
+        assert_eq!(advertisement.checksum_form(), Some(form));
+        for other in ChecksumForm::ALL {
+            assert_eq!(advertisement.has_checksum(other), form == other, "{form:?} {other:?}");
+        }
+        // To the group two of them are one.
+        let octets = message.emit(PACKET, &mut buffer).unwrap();
+        let advertisement = Advertisement::parse(octets, PACKET).unwrap();
+        let of_message = form == ChecksumForm::MessageOnly;
+        let reported = if of_message { form } else { ChecksumForm::PseudoHeader };
+        assert_eq!(advertisement.checksum_form(), Some(reported));
+        assert_eq!(advertisement.has_checksum(ChecksumForm::GroupPseudoHeader), !of_message);
+    }
+    // The group stands for an IPv4 destination only.
+    let IpAddr::V6(destination) = "fe80::9".parse().unwrap() else { unreachable!() };
+    let PseudoHeader::Ipv6 { source, .. } = PACKET6 else { unreachable!() };
+    let six = ["fe80::1".parse().unwrap()];
+    let form = ChecksumForm::GroupPseudoHeader;
+    let message = crate::Message::v3(vrid, Priority::DEFAULT, interval, form, &six).unwrap();
+    let mut buffer = [0; 24];
+    let octets = message.emit(PACKET6, &mut buffer).unwrap();
+    assert!(Advertisement::parse(octets, PACKET6).is_ok());
+    let error = Advertisement::parse(octets, PseudoHeader::Ipv6 { source, destination });
+    assert!(matches!(error, Err(ParseError::Checksum { .. })), "{error:?}");
+}
+
+#[test]
 fn vrid_0_is_refused() {
     let message = with(V3, &[(1, 0)]);
     assert_eq!(Advertisement::parse(&message, PACKET), Err(ParseError::ZeroVrid));
