@@ -130,6 +130,9 @@ fn setter(config: &Config, field: &str) -> Option<String> {
             ChecksumPolicy::Strict(form) => {
                 format!("ChecksumPolicy::Strict(ChecksumForm::{form:?})")
             }
+            ChecksumPolicy::Auto { initially } => {
+                format!("ChecksumPolicy::Auto {{ initially: ChecksumForm::{initially:?} }}")
+            }
             _ => return None,
         },
         "address_list_mismatch" => {
