@@ -6,8 +6,8 @@ use core::{
 };
 
 use crate::{
-    EffectId, Instant, Reason, State, Statistics, Ticket, VirtualRouter, output::Outputs,
-    state::Phase, virtual_router::Path,
+    EffectId, Instant, Reason, State, Statistics, Ticket, VirtualRouter, state::Phase,
+    virtual_router::Path,
 };
 
 /// # Comparing machines
@@ -91,7 +91,7 @@ impl VirtualRouter {
         *term = 0;
         *identification = NonZeroU16::MIN;
         *statistics = Statistics::default();
-        *outputs = Outputs::default();
+        outputs.clear();
         *latest = Self::CANONICAL_NOW;
     }
 

@@ -1,5 +1,6 @@
 //! Everything that can happen to a virtual router.
 
+use alloc::sync::Arc;
 use core::{net::IpAddr, time::Duration};
 
 use vrrp_proto::{AddressFamily, Priority, Version};
@@ -177,7 +178,12 @@ impl VirtualRouter {
     /// # Errors
     /// [`ConfigError::IdentityChanged`] for another VRID, family or version, which is another
     /// virtual router, and what [`new`](Self::new) refuses. Nothing has changed then.
-    pub fn handle_config(&mut self, now: Instant, config: Config) -> Result<(), ConfigError> {
+    pub fn handle_config(
+        &mut self,
+        now: Instant,
+        config: impl Into<Arc<Config>>,
+    ) -> Result<(), ConfigError> {
+        let config: Arc<Config> = config.into();
         let interval = config.validate()?;
         let identity = |config: &Config| (config.vrid, config.family, config.version);
         if identity(&config) != identity(&self.config) {

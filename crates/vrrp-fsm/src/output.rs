@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use core::{fmt, net::IpAddr, num::NonZeroU16, time::Duration};
 
 use vrrp_proto::Priority;
@@ -137,14 +138,16 @@ pub struct EffectFailed;
 pub struct SendFailed;
 
 /// How many outputs can wait. One input makes at most six.
-pub(crate) const CAPACITY: usize = 16;
+pub(crate) const CAPACITY: usize = 8;
 
 /// The outputs that wait for the caller, oldest first, in a fixed ring.
+///
+/// It is apart from the machine, because it is nearly always empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outputs {
-    ring: [Option<Output>; CAPACITY],
     first: usize,
     len: usize,
+    ring: Box<[Option<Output>; CAPACITY]>,
 }
 
 impl Outputs {
@@ -163,39 +166,33 @@ impl Outputs {
         room
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Output> {
-        let output = self.ring.get_mut(self.first).and_then(Option::take)?;
+        if self.len == 0 {
+            return None;
+        }
+        let output = self.ring.get_mut(self.first).and_then(Option::take);
         self.first = (self.first + 1) % CAPACITY;
         self.len -= 1;
-        Some(output)
+        output
+    }
+
+    /// Forgets all, and where in the ring they were.
+    pub(crate) fn clear(&mut self) {
+        (self.first, self.len) = (0, 0);
+        *self.ring = [None; CAPACITY];
     }
 
     /// Drops the oldest output that a later one replaces: everything but the last `SetAddresses`.
     fn make_room(&mut self) {
-        let mut kept = Self::default();
-        let mut dropped = false;
-        let last_wish =
-            self.iter().rposition(|output| matches!(output, Output::SetAddresses { .. }));
-        for (index, output) in self.iter().enumerate() {
-            if dropped || Some(index) == last_wish {
-                if let Some(slot) = kept.ring.get_mut(kept.len) {
-                    *slot = Some(*output);
-                    kept.len += 1;
-                }
-            } else {
-                dropped = true;
-            }
+        let mut wishes = (0..self.len).filter(|offset| {
+            let output = self.ring.get((self.first + offset) % CAPACITY);
+            matches!(output, Some(Some(Output::SetAddresses { .. })))
+        });
+        if (wishes.next(), wishes.next()) == (Some(0), None) {
+            self.ring.swap(self.first, (self.first + 1) % CAPACITY);
         }
-        *self = kept;
-    }
-
-    fn iter(&self) -> impl DoubleEndedIterator<Item = &Output> + ExactSizeIterator {
-        (0..self.len).map(|offset| {
-            self.ring
-                .get((self.first + offset) % CAPACITY)
-                .and_then(Option::as_ref)
-                .unwrap_or(&Output::Announce)
-        })
+        let _dropped = self.pop();
     }
 }
 

@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::{net::IpAddr, num::NonZeroU16, time::Duration};
 
 use vrrp_proto::{Interval, Priority};
@@ -107,7 +107,7 @@ use crate::{
 /// is not noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualRouter {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     /// Our interval as it stands in our advertisements.
     pub(crate) interval: Interval,
     /// The effective priority.
@@ -156,11 +156,16 @@ impl VirtualRouter {
     /// A virtual router in Initialize, with [`Fault::NoSourceAddress`] until it is told an address.
     ///
     /// `seed` varies what must differ between routers and restarts, such as retry pauses; equal
-    /// seeds and inputs give equal outputs.
+    /// seeds and inputs give equal outputs. Virtual routers that are configured alike can share one
+    /// `Arc<Config>`.
     ///
     /// # Errors
     /// [`ConfigError`] for a configuration that contradicts itself or the protocol.
-    pub fn new(config: Config, seed: u64) -> Result<Self, ConfigError> {
+    pub fn new(config: impl Into<Arc<Config>>, seed: u64) -> Result<Self, ConfigError> {
+        Self::with_shared(config.into(), seed)
+    }
+
+    fn with_shared(config: Arc<Config>, seed: u64) -> Result<Self, ConfigError> {
         let interval = config.validate()?;
         let mut recovery = Recovery::new(seed);
         let [high, low, ..] = recovery.draw().to_be_bytes();
@@ -195,6 +200,7 @@ impl VirtualRouter {
     }
 
     /// The next thing to do; `None` when there is nothing more.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop()
     }
@@ -267,7 +273,7 @@ impl VirtualRouter {
 
     /// The configuration.
     #[must_use]
-    pub const fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         &self.config
     }
 
@@ -341,5 +347,16 @@ impl VirtualRouter {
             master_adver_interval,
             self.config.missed_advertisements,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_router_is_small() {
+        // Beside its configuration, what it knows of its paths, and the outputs that wait.
+        assert!(size_of::<VirtualRouter>() <= 1024, "{}", size_of::<VirtualRouter>());
     }
 }

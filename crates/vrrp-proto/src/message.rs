@@ -243,8 +243,8 @@ impl<'a> Message<'a> {
             ..Ipv4Header::default()
         };
         fields.header_checksum = fields.calc_header_checksum();
-        for (slot, octet) in header.iter_mut().zip(fields.to_bytes()) {
-            *slot = octet;
+        if let Some(octets) = fields.to_bytes().first_chunk() {
+            *header = *octets;
         }
         if let Authentication::Header(key) = self.authentication {
             let octets = key.header(header, source, self.sequence, message);
