@@ -13,6 +13,7 @@ pub(crate) const IP: Program = ("ip", "iproute2");
 pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");
 pub(crate) const KEEPALIVED: Program = ("keepalived", "keepalived");
 pub(crate) const NGINX: Program = ("nginx", "nginx-light");
+pub(crate) const TSHARK: Program = ("tshark", "tshark");
 pub(crate) const STRACE: Program = ("strace", "strace");
 pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");
 pub(crate) const UML: [Program; 3] =

@@ -73,8 +73,14 @@ fn install(arguments: &Arguments, has_ipvs: bool) {
     if arguments.no_install {
         return;
     }
-    let mut programs =
-        vec![packages::FRR, packages::IP, packages::IPVSADM, packages::KEEPALIVED, packages::NGINX];
+    let mut programs = vec![
+        packages::FRR,
+        packages::IP,
+        packages::IPVSADM,
+        packages::KEEPALIVED,
+        packages::NGINX,
+        packages::TSHARK,
+    ];
     if !has_ipvs {
         programs.extend(packages::UML);
     }

@@ -16,8 +16,8 @@ use crate::privilege;
 ///
 /// The needs: `netns` (root, or a user namespace: the test binary is then started again inside one), `root` (of the
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
-/// always supply it), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own), and
-/// the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
+/// always supply it), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own),
+/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
 #[macro_export]
 macro_rules! need {
     ($($need:ident),+ $(,)?) => {
@@ -73,6 +73,7 @@ pub fn check(need: &str) -> Result<(), String> {
         "keepalived" | "ipvsadm" | "tcpdump" | "tshark" | "python3" => program(need, need),
         "nginx" => program("nginx", "nginx-light"),
         "frr" => frr(),
+        "captures" => captures().map(drop),
         other => panic!("no such need: {other}"),
     }
 }
@@ -101,6 +102,21 @@ fn program(name: &str, package: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no program `{name}`; install it with: apt-get install {package}"))
+}
+
+/// The folder with tcpdump's test captures of VRRP: the environment variable `VRRP_CAPTURES`, and nothing else. They are
+/// not ours to publish.
+pub fn captures() -> Result<PathBuf, String> {
+    let get = "from `tests/` of https://github.com/the-tcpdump-group/tcpdump";
+    let Some(folder) = std::env::var_os("VRRP_CAPTURES").map(PathBuf::from) else {
+        return Err(format!("set VRRP_CAPTURES to a folder with vrrp*.pcap and vrrp*.out {get}"));
+    };
+    let capture = folder.join("vrrp.pcap");
+    if capture.is_file() {
+        Ok(folder)
+    } else {
+        Err(format!("{} is missing; get it {get}", capture.display()))
+    }
 }
 
 /// Its daemons run as a user of their own, whom a user namespace does not have.
