@@ -122,6 +122,7 @@ fn carry_out(
             router.handle_verdict(clock.now(), ticket, Verdict::Veto);
         }
         Output::StateChanged { to, reason, .. } => println!("{to}: {reason}"),
+        Output::Conflict { conflict, .. } => println!("{conflict}"),
         Output::Contended { loser, .. } => println!("{loser} was master, too"),
     }
     Ok(())

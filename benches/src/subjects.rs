@@ -176,7 +176,8 @@ impl Election {
                 Output::Announce
                 | Output::AskPromotion { .. }
                 | Output::StateChanged { .. }
-                | Output::Contended { .. } => {}
+                | Output::Contended { .. }
+                | Output::Conflict { .. } => {}
             }
         }
         outputs

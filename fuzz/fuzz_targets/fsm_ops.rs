@@ -17,30 +17,45 @@ mod properties {
 
     use libfuzzer_sys::arbitrary::{Result, Unstructured};
     use vrrp_fsm::{
-        AddressListPolicy, AddressesLostPolicy, Config, GuardConfig, ReleasePolicy,
-        SendFailurePolicy, Verdict, vrrp_proto::Version,
+        AddressListPolicy, AddressesLostPolicy, Config, GuardConfig, OwnerReception, ReleasePolicy,
+        SendFailurePolicy, Verdict,
     };
 
     use self::{
         observer::Observer,
-        ops::{Defect, FAULTS, Op, SOURCES, with_guard},
+        ops::{Defect, Dialect, FAULTS, Op, SOURCES, Speech, with_guard},
     };
     use crate::host::config;
 
     /// As many steps as there are octets for.
     pub(crate) fn hold(choice: &mut Unstructured<'_>) -> Result<()> {
-        let config = configuration(choice)?;
-        let version = config.version;
+        let dialect = dialect(choice)?;
+        let config = configuration(choice, dialect)?;
         let mut observer = Observer::new(config);
         for _ in 0..200 {
-            let op = op(choice, version)?;
+            let op = op(choice, dialect)?;
             observer.apply(&op);
         }
         Ok(())
     }
 
-    fn configuration(choice: &mut Unstructured<'_>) -> Result<Config> {
-        let version = if choice.ratio(1, 3)? { Version::V2 } else { Version::V3 };
+    fn dialect(choice: &mut Unstructured<'_>) -> Result<Dialect> {
+        Ok(match choice.int_in_range(0..=4)? {
+            0 => Dialect::V2,
+            1 | 2 => Dialect::V3,
+            _ => Dialect::Any(speech(choice)?),
+        })
+    }
+
+    fn speech(choice: &mut Unstructured<'_>) -> Result<Speech> {
+        Ok(match choice.int_in_range(0..=4)? {
+            0 => Speech::V2,
+            1 => Speech::V3,
+            _ => Speech::Both,
+        })
+    }
+
+    fn configuration(choice: &mut Unstructured<'_>, dialect: Dialect) -> Result<Config> {
         let mut delay = || {
             let long = choice.ratio(1, 4)?;
             Ok(if long { milliseconds(choice, 5_000)? } else { Duration::ZERO })
@@ -51,9 +66,21 @@ mod properties {
         let (kept, left) = (SendFailurePolicy::Keep, SendFailurePolicy::Release);
         let (lost, reinstalled) = (AddressesLostPolicy::StepDown, AddressesLostPolicy::Reinstall);
         let guard = guard(choice)?;
-        let config = config(choice.int_in_range(1..=255)?)
-            .version(version)
-            .advertisement_interval(interval(choice, version)?)
+        let [at_once, say_so, refreshes]: [bool; 3] = choice.arbitrary()?;
+        let seconds = Duration::from_secs(choice.int_in_range(1..=30)?);
+        let reception = match choice.int_in_range(0..=2)? {
+            0 => OwnerReception::ByVersion,
+            1 => OwnerReception::Always,
+            _ => OwnerReception::Never,
+        };
+        let config = dialect
+            .speak(config(choice.int_in_range(1..=255)?))
+            .advertisement_interval(interval(choice, dialect)?)
+            .owner_skips_backup(at_once)
+            .owner_reception(reception)
+            .advertise_before_yielding(say_so)
+            .announce_refresh(refreshes.then_some(seconds))
+            .effect_deadline(seconds)
             .preempt_delay(preempt_delay)
             .start_delay(start_delay)
             .preempt_mode(preempt)
@@ -67,8 +94,8 @@ mod properties {
         Ok(with_guard(config, guard))
     }
 
-    fn op(choice: &mut Unstructured<'_>, version: Version) -> Result<Op> {
-        Ok(match choice.int_in_range(0..=26)? {
+    fn op(choice: &mut Unstructured<'_>, dialect: Dialect) -> Result<Op> {
+        Ok(match choice.int_in_range(0..=28)? {
             0 => Op::Startup,
             1 => Op::Shutdown,
             2 | 3 => Op::AdvanceClock(milliseconds(choice, 300)?),
@@ -78,7 +105,7 @@ mod properties {
             8..=11 => Op::Receive {
                 source: choice.choose_index(SOURCES.len())?,
                 priority: choice.arbitrary()?,
-                interval: interval(choice, version)?,
+                interval: interval(choice, dialect)?,
                 defect: defect(choice)?,
             },
             12 | 13 => Op::AnswerEffect(!choice.ratio(1, 4)?),
@@ -90,13 +117,19 @@ mod properties {
             20 => Op::Priority(choice.arbitrary()?),
             21 => Op::Reconfigure {
                 priority: choice.int_in_range(1..=255)?,
-                interval: interval(choice, version)?,
+                interval: interval(choice, dialect)?,
                 addresses: choice.int_in_range(1..=3)?,
                 guard: guard(choice)?,
+                dialect: match dialect {
+                    Dialect::Any(_) => Dialect::Any(speech(choice)?),
+                    other => other,
+                },
             },
             22 => Op::Overflow,
             23 | 24 => Op::Verdict(verdict(choice)?),
             25 => Op::StaleVerdict(verdict(choice)?),
+            26 => Op::TimeoutInBacklog,
+            27 => Op::MacChanged,
             _ => Op::AddressesLost,
         })
     }
@@ -126,10 +159,10 @@ mod properties {
         })
     }
 
-    fn interval(choice: &mut Unstructured<'_>, version: Version) -> Result<Duration> {
-        Ok(match version {
-            Version::V2 => Duration::from_secs(choice.int_in_range(1..=3)?),
-            Version::V3 => Duration::from_millis(10 * choice.int_in_range(1..=299)?),
+    fn interval(choice: &mut Unstructured<'_>, dialect: Dialect) -> Result<Duration> {
+        Ok(match dialect {
+            Dialect::V2 | Dialect::Any(_) => Duration::from_secs(choice.int_in_range(1..=3)?),
+            Dialect::V3 => Duration::from_millis(10 * choice.int_in_range(1..=299)?),
         })
     }
 

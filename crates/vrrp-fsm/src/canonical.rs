@@ -6,8 +6,8 @@ use core::{
 };
 
 use crate::{
-    EffectId, Instant, Reason, State, Statistics, Ticket, VirtualRouter, state::Phase,
-    virtual_router::Path,
+    EffectId, Instant, Reason, State, Statistics, Ticket, VirtualRouter, conflict::Conflicts,
+    state::Phase, virtual_router::Path,
 };
 
 /// # Comparing machines
@@ -24,7 +24,8 @@ impl VirtualRouter {
     /// Call it with no outputs waiting. The same are: what is sent but for identification numbers,
     /// what is wished for but for its id, what is announced, which state is reported, and when, until
     /// the configuration changes. Not
-    /// the same are the reasons, durations and terms in reports, [`why`](Self::why),
+    /// the same are which of our own packets pass for echoes (see [`Conflict`](crate::Conflict)),
+    /// the reasons, durations and terms in reports, [`why`](Self::why),
     /// [`master`](Self::master)'s moment and the statistics. The answer to a wish that waits is to
     /// be given under the id of [`pending_effect`](Self::pending_effect), a verdict under the ticket
     /// of [`pending_question`](Self::pending_question).
@@ -37,6 +38,7 @@ impl VirtualRouter {
         let Self {
             config,
             interval: _,
+            interval_in_version_2: _,
             priority: _,
             paths,
             phase,
@@ -52,6 +54,8 @@ impl VirtualRouter {
             sequences,
             next_ticket,
             dialects,
+            conflicts,
+            version_3_heard,
             statistics,
             outputs,
             latest,
@@ -88,6 +92,11 @@ impl VirtualRouter {
         sequences.canonicalize(now, config);
         *next_ticket = Ticket::FIRST.next();
         dialects.canonicalize(config);
+        *conflicts = Conflicts::default();
+        *version_3_heard = version_3_heard.filter(|(_, until)| now < *until);
+        if let Some((_, until)) = version_3_heard {
+            until.canonicalize(now);
+        }
         *term = 0;
         *identification = NonZeroU16::MIN;
         *statistics = Statistics::default();

@@ -5,7 +5,8 @@ use vrrp_proto::{AddressFamily, Authentication, Priority, Version, Vrid};
 
 use crate::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, GuardConfig, HopLimitPolicy,
-    PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailingOctetsPolicy,
+    OwnerReception, PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig,
+    TrailingOctetsPolicy,
 };
 
 /// What an operator decides about one virtual router (RFC 9568 §6.1).
@@ -26,6 +27,15 @@ pub struct Config {
     pub family: AddressFamily,
     /// The protocol version that is sent and accepted. Default: version 3. Version 2 is IPv4 only.
     pub version: Version,
+    /// Whether a version 3 router over IPv4 also sends and hears version 2, so that a network can
+    /// change from one to the other (RFC 9568 §8.4.2, which does not recommend it for good).
+    /// Default: false. Needs an interval that both versions can express: whole seconds, 1 s to 40 s.
+    ///
+    /// Every advertisement goes out twice, version 3 first. What is heard in version 2 counts as if
+    /// it came in version 3, its interval included, unless the same Master says it in version 3 as
+    /// well. `authentication` is that of version 2: version 3 has none, so that whoever relies on it
+    /// is not protected while this is on.
+    pub also_version_2: bool,
     /// 1–254, default 100; 255 for the owner of the addresses (RFC 9568 §6.1).
     pub priority: Priority,
     /// The time between two advertisements of ours. Default: 1 s. Version 3: 10 ms to 40.95 s in
@@ -50,6 +60,11 @@ pub struct Config {
     /// to take part: until then it is in Initialize and hears nothing. The owner waits as well.
     /// Default: 0, at most 65,535 s. A fault that clears later is not followed by another delay.
     pub start_delay: Duration,
+    /// Whether the owner is Master at once when it starts (RFC 9568 §6.4.1). Default: true.
+    /// Otherwise it waits a master-down interval first, as every other router does.
+    pub owner_skips_backup: bool,
+    /// Whether the owner hears advertisements. Default: as the version says.
+    pub owner_reception: OwnerReception,
     /// Whether the router is a member of a [`SyncGroup`](crate::SyncGroup): it then has
     /// [`Fault::SyncGroup`](crate::Fault::SyncGroup) until the group lets it take part, and stays
     /// Backup until the group lets it be Master, also as the owner. Default: false.
@@ -82,6 +97,20 @@ pub struct Config {
     /// Whether a Master answers an advertisement that loses against its own at once (RFC 9568
     /// §6.4.3) instead of at the next interval (RFC 3768 §6.4.3). Default: true, in both versions.
     pub immediate_answer: bool,
+    /// Whether a Master that yields to a better one advertises once more before it does. Default:
+    /// false (RFC 9568 §6.4.3). It tells a Master that was separated from us that there were two,
+    /// so that it announces its addresses again; each ordinary takeover looks like that, too.
+    pub advertise_before_yielding: bool,
+    /// How often a Master announces the addresses again without any cause. Default: never. 1 s to
+    /// 86,400 s.
+    ///
+    /// It mends what nobody notices: two Masters on separated parts of a network, of which the one
+    /// that gives up is never heard by the other, leave hosts that know its MAC address.
+    pub announce_refresh: Option<Duration>,
+    /// How long the caller may take to answer an
+    /// [`Output::SetAddresses`](crate::Output::SetAddresses); then it counts as failed. Default:
+    /// 60 s. 1 s to 3,600 s.
+    pub effect_deadline: Duration,
     /// Who may announce with priority 0 that the Master leaves. Default: only the recorded Master.
     pub release_from: ReleasePolicy,
     /// Whether a router that wakes up too late yields instead of acting on what it knew before.
@@ -109,12 +138,15 @@ impl Config {
             vrid,
             family,
             version: Version::V3,
+            also_version_2: false,
             priority: Priority::DEFAULT,
             advertisement_interval: Duration::from_secs(1),
             missed_advertisements: 3,
             preempt_mode: true,
             preempt_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
+            owner_skips_backup: true,
+            owner_reception: OwnerReception::default(),
             sync_group: false,
             guard: None,
             accept_mode: false,
@@ -126,6 +158,9 @@ impl Config {
             checksum: ChecksumPolicy::default(),
             address_list_mismatch: AddressListPolicy::default(),
             immediate_answer: true,
+            advertise_before_yielding: false,
+            announce_refresh: None,
+            effect_deadline: Duration::from_secs(60),
             release_from: ReleasePolicy::default(),
             late_wake_rule: true,
             send_failure: SendFailurePolicy::default(),
@@ -154,12 +189,15 @@ macro_rules! setters {
 
 setters! {
     version: Version,
+    also_version_2: bool,
     priority: Priority,
     advertisement_interval: Duration,
     missed_advertisements: u8,
     preempt_mode: bool,
     preempt_delay: Duration,
     start_delay: Duration,
+    owner_skips_backup: bool,
+    owner_reception: OwnerReception,
     sync_group: bool,
     guard: Option<GuardConfig>,
     accept_mode: bool,
@@ -171,6 +209,9 @@ setters! {
     checksum: ChecksumPolicy,
     address_list_mismatch: AddressListPolicy,
     immediate_answer: bool,
+    advertise_before_yielding: bool,
+    announce_refresh: Option<Duration>,
+    effect_deadline: Duration,
     release_from: ReleasePolicy,
     late_wake_rule: bool,
     send_failure: SendFailurePolicy,

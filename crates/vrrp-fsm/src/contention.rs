@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Instant, Output, PathId, State, VirtualRouter,
+    Instant, Output, PathId, VirtualRouter,
     state::{Heard, Master, Phase},
 };
 
@@ -57,7 +57,7 @@ impl VirtualRouter {
         } else {
             let (since, last, reported_at) = (now, now, now);
             *slot = Some(Contention { loser, since, last, quiet, reported_at, report_interval });
-            self.announce_again();
+            self.announce_again(now);
         }
     }
 
@@ -76,13 +76,6 @@ impl VirtualRouter {
             let duration = last.saturating_duration_since(since);
             self.push(Output::Contended { winner, loser, duration, ongoing });
         }
-        self.announce_again();
-    }
-
-    /// Only what has been announced before: installing announces anyway.
-    fn announce_again(&mut self) {
-        if self.reported == State::Master && self.effects.is_done() {
-            self.push(Output::Announce);
-        }
+        self.announce_again(now);
     }
 }

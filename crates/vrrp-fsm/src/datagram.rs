@@ -15,6 +15,7 @@ pub struct Datagram<'a> {
     source: IpAddr,
     destination: IpAddr,
     hop_limit: Option<u8>,
+    identification: Option<u16>,
     content: Content<'a>,
 }
 
@@ -52,6 +53,7 @@ impl<'a> Datagram<'a> {
             source: packet.source().into(),
             destination: packet.destination().into(),
             hop_limit: Some(packet.ttl()),
+            identification: Some(packet.identification()),
             content,
         })
     }
@@ -74,6 +76,7 @@ impl<'a> Datagram<'a> {
             source: source.into(),
             destination: destination.into(),
             hop_limit,
+            identification: None,
             content: Content::Message(message),
         }
     }
@@ -107,6 +110,11 @@ impl<'a> Datagram<'a> {
     #[must_use]
     pub const fn hop_limit(&self) -> Option<u8> {
         self.hop_limit
+    }
+
+    /// The identification of an IPv4 packet.
+    pub(crate) const fn identification(&self) -> Option<u16> {
+        self.identification
     }
 
     /// Its address family.

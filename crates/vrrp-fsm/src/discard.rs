@@ -41,9 +41,17 @@ pub enum Discard {
         /// The least that is accepted.
         least: u8,
     },
-    /// Its source is our own address: an echo of our own advertisement, or a duplicate address.
+    /// Its source is our own address, and it looks like an echo of our own advertisement: a bridge
+    /// loop, a mirror port.
     #[error("sent from our own address {source_address}")]
     OwnSource {
+        /// The address.
+        source_address: IpAddr,
+    },
+    /// It is an advertisement of our virtual router from our own address that we have not sent:
+    /// another router has the address. See [`Conflict`](crate::Conflict).
+    #[error("another router advertises from our own address {source_address}")]
+    AddressConflict {
         /// The address.
         source_address: IpAddr,
     },
@@ -63,6 +71,13 @@ pub enum Discard {
         found: Version,
         /// Ours.
         expected: Version,
+    },
+    /// With [`Config::also_version_2`](crate::Config::also_version_2): version 2 of what the same
+    /// router has just said in version 3 (RFC 9568 §8.4.2).
+    #[error("{source_address} says the same in version 3")]
+    AlsoInVersion3 {
+        /// The sender.
+        source_address: IpAddr,
     },
     /// Its checksum is right in a form that
     /// [`ChecksumPolicy::Strict`](crate::ChecksumPolicy::Strict) excludes.
@@ -118,9 +133,11 @@ impl Discard {
             Self::UnknownPath { .. } | Self::Destination { .. } => Counter::Destination,
             Self::HopLimit { .. } => Counter::HopLimit,
             Self::OwnSource { .. } => Counter::OwnSource,
+            Self::AddressConflict { .. } => Counter::AddressConflict,
             Self::UnknownPeer { .. } => Counter::UnknownPeer,
             Self::Message(error) => Counter::of_message(*error),
             Self::Version { .. } => Counter::Version,
+            Self::AlsoInVersion3 { .. } => Counter::AlsoInVersion3,
             Self::ChecksumForm { .. } => Counter::Checksum,
             Self::Vrid { .. } => Counter::Vrid,
             Self::Owner => Counter::Owner,
@@ -164,6 +181,8 @@ pub enum Counter {
     HopLimit,
     /// Sent from our own address.
     OwnSource,
+    /// Sent from our own address by another router.
+    AddressConflict,
     /// Sent by someone who is not a configured peer.
     UnknownPeer,
     /// An unknown version, or not ours. RFC 8347 `version-errors`.
@@ -193,12 +212,14 @@ pub enum Counter {
     AddressList,
     /// An interval of zero, or in version 2 not ours. RFC 8347 `interval-errors`.
     Interval,
+    /// In version 2, by a router that speaks version 3 as well. Not an error.
+    AlsoInVersion3,
     /// Valid, but the virtual router is not running.
     NotRunning,
 }
 
 impl Counter {
-    pub(crate) const COUNT: usize = 19;
+    pub(crate) const COUNT: usize = 21;
 
     /// All of them, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
@@ -207,6 +228,7 @@ impl Counter {
         Self::Destination,
         Self::HopLimit,
         Self::OwnSource,
+        Self::AddressConflict,
         Self::UnknownPeer,
         Self::Version,
         Self::InvalidType,
@@ -220,6 +242,7 @@ impl Counter {
         Self::AuthenticationReplay,
         Self::AddressList,
         Self::Interval,
+        Self::AlsoInVersion3,
         Self::NotRunning,
     ];
 
@@ -232,6 +255,7 @@ impl Counter {
             Self::Destination => "destination-errors",
             Self::HopLimit => "ip-ttl-errors",
             Self::OwnSource => "own-source",
+            Self::AddressConflict => "address-conflicts",
             Self::UnknownPeer => "unknown-peer",
             Self::Version => "version-errors",
             Self::InvalidType => "invalid-type-pkts-rcvd",
@@ -245,6 +269,7 @@ impl Counter {
             Self::AuthenticationReplay => "auth-replays",
             Self::AddressList => "address-list-errors",
             Self::Interval => "interval-errors",
+            Self::AlsoInVersion3 => "also-in-version-3",
             Self::NotRunning => "not-running",
         }
     }

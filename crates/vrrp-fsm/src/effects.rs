@@ -21,10 +21,12 @@ pub(crate) struct Effects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Progress {
     Done,
-    /// Handed out, no answer yet.
-    Pending,
+    /// Handed out at this moment, no answer yet.
+    Pending(Instant),
     /// Failed; to be handed out again at this moment.
     RetryAt(Instant),
+    /// The same, because no answer has come. It may still come.
+    Overdue(Instant),
 }
 
 /// What follows from a failure.
@@ -56,8 +58,9 @@ impl Effects {
                 *failures = 0;
                 *since = (*since).max(now.saturating_sub(REINSTALL_INTERVAL));
             }
-            Progress::Pending => {}
-            Progress::RetryAt(at) => at.canonicalize(now),
+            Progress::Pending(at) | Progress::RetryAt(at) | Progress::Overdue(at) => {
+                at.canonicalize(now);
+            }
         }
         if *wanted == Wanted::None {
             *failures = (*failures).min(REMOVE_RETRY_DOUBLINGS + 1);
@@ -67,7 +70,7 @@ impl Effects {
     }
 
     pub(crate) fn pending(&self) -> Option<EffectId> {
-        (self.progress == Progress::Pending).then_some(self.id)
+        self.is_pending(self.id).then_some(self.id)
     }
 
     pub(crate) const fn wanted(&self) -> Wanted {
@@ -85,13 +88,26 @@ impl Effects {
 
     /// Whether `id` is the wish that is waited for.
     pub(crate) fn is_pending(&self, id: EffectId) -> bool {
-        self.progress == Progress::Pending && self.id == id
+        matches!(self.progress, Progress::Pending(_) | Progress::Overdue(_)) && self.id == id
+    }
+
+    /// Whether it has already counted as failed, for want of an answer.
+    pub(crate) const fn is_overdue(&self) -> bool {
+        matches!(self.progress, Progress::Overdue(_))
+    }
+
+    /// When a wish that has no answer counts as failed.
+    pub(crate) fn unanswered_at(&self, deadline: Duration) -> Option<Instant> {
+        match self.progress {
+            Progress::Pending(since) => Some(since + deadline),
+            Progress::Done | Progress::RetryAt(_) | Progress::Overdue(_) => None,
+        }
     }
 
     pub(crate) const fn retry_at(&self) -> Option<Instant> {
         match self.progress {
-            Progress::RetryAt(at) => Some(at),
-            Progress::Done | Progress::Pending => None,
+            Progress::RetryAt(at) | Progress::Overdue(at) => Some(at),
+            Progress::Done | Progress::Pending(_) => None,
         }
     }
 
@@ -101,13 +117,13 @@ impl Effects {
         self.failures = 0;
         self.since = now;
         self.lost_meanwhile = false;
-        self.hand_out()
+        self.hand_out(now)
     }
 
     /// The same wish once more.
-    pub(crate) fn hand_out(&mut self) -> EffectId {
+    pub(crate) fn hand_out(&mut self, now: Instant) -> EffectId {
         self.id = self.id.next();
-        self.progress = Progress::Pending;
+        self.progress = Progress::Pending(now);
         self.id
     }
 
@@ -121,8 +137,8 @@ impl Effects {
     /// keep us busy.
     pub(crate) fn lost(&mut self, now: Instant) -> Option<EffectId> {
         match self.progress {
-            Progress::Pending => self.lost_meanwhile = true,
-            Progress::RetryAt(_) => {}
+            Progress::Pending(_) => self.lost_meanwhile = true,
+            Progress::RetryAt(_) | Progress::Overdue(_) => {}
             Progress::Done if now >= self.since + REINSTALL_INTERVAL => {
                 return Some(self.wish(now, self.wanted));
             }
@@ -140,6 +156,15 @@ impl Effects {
     fn reinstall_later(&mut self, now: Instant) {
         self.since = now + REINSTALL_INTERVAL;
         self.progress = Progress::RetryAt(self.since);
+    }
+
+    /// No answer has come in time.
+    pub(crate) fn unanswered(&mut self, now: Instant, interval: Duration) -> AfterFailure {
+        let after = self.failed(now, interval);
+        if let Progress::RetryAt(at) = self.progress {
+            self.progress = Progress::Overdue(at);
+        }
+        after
     }
 
     /// Installing is tried for one advertisement interval, and at least twice; removing until it
@@ -189,7 +214,7 @@ mod tests {
         let mut attempts = 0;
         while effects.failed(now, SECOND) == AfterFailure::Retry {
             now = effects.retry_at().unwrap();
-            effects.hand_out();
+            effects.hand_out(now);
             attempts += 1;
         }
         assert_eq!(attempts, 8);

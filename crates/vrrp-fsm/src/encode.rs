@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use vrrp_proto::{
     EmitError, Interval, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, Message, MessageError,
-    PseudoHeader, TrailerSequence,
+    PseudoHeader, TrailerSequence, Version,
 };
 
 use crate::{PathId, PathMode, Send, TrailerConfig, VirtualRouter};
@@ -65,10 +65,10 @@ impl VirtualRouter {
         (0..=u8::MAX).take(self.paths.len()).map(PathId::new)
     }
 
-    fn message(&self, send: Send, destination: IpAddr) -> Result<Message<'_>, MessageError> {
+    fn message(&self, send: Send, destination: IpAddr) -> Result<Message<'_>, EncodeError> {
         let config = &self.config;
         let addresses = &config.virtual_addresses;
-        let message = match self.interval {
+        let message = match self.interval_in(send.version)? {
             Interval::Seconds(interval) => {
                 let authentication = config.authentication;
                 let sequence = u32::try_from(send.sequence).unwrap_or(u32::MAX);
@@ -85,6 +85,16 @@ impl VirtualRouter {
             Some(key) => message.signed(key, TrailerSequence::from_bits(send.sequence)),
             None => message,
         })
+    }
+
+    /// Our interval as it stands in advertisements of a version.
+    fn interval_in(&self, version: Version) -> Result<Interval, EncodeError> {
+        let also = self.interval_in_version_2.map(Interval::Seconds);
+        [Some(self.interval), also]
+            .into_iter()
+            .flatten()
+            .find(|interval| interval.version() == version)
+            .ok_or(EncodeError::Version { version })
     }
 }
 
@@ -109,6 +119,13 @@ pub enum EncodeError {
     OtherFamily {
         /// The destination.
         destination: IpAddr,
+    },
+    /// The router does not speak this version any more: it was configured otherwise after the
+    /// output was made.
+    #[error("{version} is no longer spoken")]
+    Version {
+        /// The version of the output.
+        version: Version,
     },
     /// The configuration does not fit into an advertisement; one that was accepted does.
     #[error(transparent)]

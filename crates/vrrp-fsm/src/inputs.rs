@@ -3,13 +3,14 @@
 use alloc::sync::Arc;
 use core::{net::IpAddr, time::Duration};
 
-use vrrp_proto::{AddressFamily, Priority, Version};
+use vrrp_proto::{AddressFamily, Priority};
 
 use crate::{
-    AddressesLostPolicy, Config, ConfigError, Datagram, Discard, EffectFailed, EffectId, Fault,
-    Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State, VirtualRouter, Wanted,
+    AddressesLostPolicy, Config, ConfigError, Conflict, Datagram, Discard, EffectFailed, EffectId,
+    Fault, Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State, VirtualRouter,
+    Wanted,
     effects::AfterFailure,
-    state::{Farewell, Master, Phase},
+    state::{Farewell, Master, Phase, master_adver_interval},
     virtual_router::Path,
 };
 
@@ -36,11 +37,15 @@ impl VirtualRouter {
     /// A datagram from a socket of one of the paths.
     ///
     /// # Errors
-    /// [`Discard`]: it is not for this election. It has changed nothing but one counter.
+    /// [`Discard`]: it is not for this election. It has changed nothing but one counter; only an
+    /// advertisement that shows a [`Conflict`] may have made an [`Output::Conflict`].
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), Discard> {
         let now = self.advance(now);
         let heard = self.receive(now, &datagram).inspect_err(|discard| {
             self.statistics.discards.count(*discard);
+            if let Discard::AddressConflict { source_address: address } = *discard {
+                self.conflicting(now, Conflict::SourceAddress { address });
+            }
         })?;
         match self.phase {
             Phase::Initialize => {}
@@ -55,9 +60,26 @@ impl VirtualRouter {
         Ok(())
     }
 
+    /// A deadline may have come while there are received datagrams that were not handed over yet:
+    /// does what must not wait for them, which are a Master's advertisements. A Backup believes in
+    /// its Master's silence only when it has heard everything, by
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn handle_timeout_in_backlog(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Master(_)) {
+            self.handle_timeout(now);
+        }
+    }
+
     /// A deadline of [`poll_timeout`](Self::poll_timeout) may have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
+        let unanswered_at = self.effects.unanswered_at(self.config.effect_deadline);
+        if unanswered_at.is_some_and(|at| now >= at) {
+            self.statistics.effects_unanswered += 1;
+            let interval = self.config.advertisement_interval;
+            let after = self.effects.unanswered(now, interval);
+            self.after_failure(now, after);
+        }
         if self.recovery.is_due(now) {
             self.faults.remove(Fault::CannotAdvertise);
             self.faults.remove(Fault::AddressesFailed);
@@ -70,7 +92,7 @@ impl VirtualRouter {
         }
         // Last, because what happened above may have superseded the wish.
         if self.effects.retry_at().is_some_and(|at| now >= at) {
-            let id = self.effects.hand_out();
+            let id = self.effects.hand_out(now);
             self.push(Output::SetAddresses { wanted: self.effects.wanted(), id });
         }
     }
@@ -87,6 +109,7 @@ impl VirtualRouter {
                 self.recovery.addresses_work();
                 if let Phase::Master(Master { reason, .. }) = self.phase {
                     self.report(State::Master, reason);
+                    self.announced(now);
                 }
                 self.effects.reinstall_if_lost_meanwhile(now);
             }
@@ -95,12 +118,10 @@ impl VirtualRouter {
                 self.report_stopped();
                 self.try_start(now);
             }
+            (Err(EffectFailed), _) if self.effects.is_overdue() => {}
             (Err(EffectFailed), _) => {
-                self.statistics.effect_failures += 1;
-                let interval = self.config.advertisement_interval;
-                if self.effects.failed(now, interval) == AfterFailure::GiveUp {
-                    self.fail(now, Fault::AddressesFailed);
-                }
+                let after = self.effects.failed(now, self.config.advertisement_interval);
+                self.after_failure(now, after);
             }
         }
     }
@@ -173,19 +194,24 @@ impl VirtualRouter {
     /// A new configuration, without leaving the election. The effective priority becomes the
     /// configured one.
     ///
-    /// A Master advertises at once, and wishes for the new addresses if they differ.
+    /// A Master stays Master: it advertises at once, and wishes for the addresses if they differ. A
+    /// Backup keeps what it knows of its Master; its timer is shifted by the difference, and never
+    /// beyond a whole master-down interval from now.
+    ///
+    /// Another version needs [`Config::also_version_2`] as a step between: the other routers do not
+    /// understand the new one, or we do not understand them.
     ///
     /// # Errors
-    /// [`ConfigError::IdentityChanged`] for another VRID, family or version, which is another
-    /// virtual router, and what [`new`](Self::new) refuses. Nothing has changed then.
+    /// [`ConfigError::IdentityChanged`] for another VRID or family, which is another virtual
+    /// router, and what [`new`](Self::new) refuses. Nothing has changed then.
     pub fn handle_config(
         &mut self,
         now: Instant,
         config: impl Into<Arc<Config>>,
     ) -> Result<(), ConfigError> {
         let config: Arc<Config> = config.into();
-        let interval = config.validate()?;
-        let identity = |config: &Config| (config.vrid, config.family, config.version);
+        let intervals = config.validate()?;
+        let identity = |config: &Config| (config.vrid, config.family);
         if identity(&config) != identity(&self.config) {
             return Err(ConfigError::IdentityChanged);
         }
@@ -194,6 +220,7 @@ impl VirtualRouter {
         let joins = config.sync_group && !self.config.sync_group;
         let leaves = !config.sync_group && self.config.sync_group;
         let other_guard = config.guard != self.config.guard;
+        let refresh_changed = config.announce_refresh != self.config.announce_refresh;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
         self.paths.resize(config.paths.len(), Path::NEW);
         if config.trailer.is_some() != self.config.trailer.is_some() {
@@ -202,7 +229,8 @@ impl VirtualRouter {
         self.sequences.make_room(config.remembers_senders());
         self.dialects.configure(&config);
         self.priority = config.priority;
-        self.interval = interval;
+        self.interval = intervals.own;
+        self.interval_in_version_2 = intervals.in_version_2;
         self.config = config;
         match &mut self.phase {
             Phase::Initialize => {
@@ -222,9 +250,8 @@ impl VirtualRouter {
                         backup.down_at = now;
                     }
                 }
-                if backup.master.is_none() || self.config.version == Version::V2 {
-                    backup.master_adver_interval = self.config.advertisement_interval;
-                }
+                backup.master_adver_interval =
+                    master_adver_interval(&self.config, backup.master.as_ref());
                 let backup = *backup;
                 self.backup_retimed(now, backup, before);
             }
@@ -235,6 +262,8 @@ impl VirtualRouter {
                 self.advertise_now(now);
                 if released || (addresses_changed && !awaits_send) {
                     self.set_addresses(now, Wanted::All);
+                } else if refresh_changed && self.reported_state() == State::Master {
+                    self.announced(now);
                 }
             }
         }
@@ -279,6 +308,13 @@ impl VirtualRouter {
 }
 
 impl VirtualRouter {
+    fn after_failure(&mut self, now: Instant, after: AfterFailure) {
+        self.statistics.effect_failures += 1;
+        if after == AfterFailure::GiveUp {
+            self.fail(now, Fault::AddressesFailed);
+        }
+    }
+
     fn change_priority(&mut self, now: Instant, priority: Priority) {
         let before = self.down_interval_of_phase();
         self.priority = priority;

@@ -69,7 +69,8 @@
 //!             Output::Announce
 //!             | Output::AskPromotion { .. }
 //!             | Output::StateChanged { .. }
-//!             | Output::Contended { .. } => {}
+//!             | Output::Contended { .. }
+//!             | Output::Conflict { .. } => {}
 //!         }
 //!     }
 //!     Ok(())
@@ -110,6 +111,7 @@ struct Readme;
 
 mod canonical;
 mod config;
+mod conflict;
 mod contention;
 mod datagram;
 mod demux;
@@ -127,6 +129,7 @@ mod policy;
 mod reason;
 mod receive;
 mod recovery;
+mod refresh;
 mod sequences;
 mod state;
 mod statistics;
@@ -140,6 +143,7 @@ mod virtual_router;
 mod why;
 
 pub use config::Config;
+pub use conflict::Conflict;
 pub use datagram::Datagram;
 pub use demux::{Demux, Key, Route};
 pub use discard::{Counter, Discard};
@@ -150,8 +154,8 @@ pub use membership::{GroupCommand, Standing};
 pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
 pub use path::{PathConfig, PathId, PathMode};
 pub use policy::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, ReleasePolicy,
-    SendFailurePolicy, TrailingOctetsPolicy,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, OwnerReception,
+    ReleasePolicy, SendFailurePolicy, TrailingOctetsPolicy,
 };
 pub use reason::Reason;
 pub use state::{Heard, State};

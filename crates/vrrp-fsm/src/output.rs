@@ -1,9 +1,9 @@
 use alloc::boxed::Box;
 use core::{fmt, net::IpAddr, num::NonZeroU16, time::Duration};
 
-use vrrp_proto::Priority;
+use vrrp_proto::{Priority, Version};
 
-use crate::{Reason, State, Ticket};
+use crate::{Conflict, Reason, State, Ticket};
 
 /// Something the caller has to do or may want to know, in the order in which it has to happen.
 ///
@@ -67,6 +67,13 @@ pub enum Output {
         /// interval.
         ongoing: bool,
     },
+    /// Another router has what only one may have. At most one a minute of each kind.
+    Conflict {
+        /// What it is.
+        conflict: Conflict,
+        /// How many advertisements showed a conflict of this kind so far.
+        total: u64,
+    },
 }
 
 /// One advertisement of ours; [`VirtualRouter::encode`](crate::VirtualRouter::encode) makes its
@@ -74,6 +81,9 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Send {
+    /// The protocol version it is made for; with
+    /// [`Config::also_version_2`](crate::Config::also_version_2) there is one of each.
+    pub version: Version,
     /// Our priority in it; 0 when we leave (RFC 9568 §6.4.3).
     pub priority: Priority,
     /// The IPv4 identification of its packets, so that encoding twice gives the same bytes.

@@ -62,6 +62,20 @@ pub enum AddressListPolicy {
     Discard,
 }
 
+/// Whether the owner of the addresses hears what others advertise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OwnerReception {
+    /// In version 3 (RFC 9568 §7.1, erratum 8298: two owners settle by their addresses), not in
+    /// version 2 (RFC 3768 §7.1: two owners stay Master both).
+    #[default]
+    ByVersion,
+    /// In both versions, as keepalived does.
+    Always,
+    /// In neither: RFC 9568 §7.1 as published.
+    Never,
+}
+
 /// Whose priority 0 makes a Backup take over early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

@@ -7,8 +7,8 @@ use vrrp_proto::{
 };
 
 use crate::{
-    AddressListPolicy, ChecksumPolicy, Datagram, Discard, Heard, HopLimitPolicy, Instant, PathMode,
-    TrailingOctetsPolicy, VirtualRouter, datagram::Content, state::Phase,
+    AddressListPolicy, ChecksumPolicy, Conflict, Datagram, Discard, Heard, HopLimitPolicy, Instant,
+    OwnerReception, PathMode, TrailingOctetsPolicy, VirtualRouter, datagram::Content, state::Phase,
     validate::is_link_local_or_ipv4,
 };
 
@@ -19,14 +19,15 @@ impl VirtualRouter {
         now: Instant,
         datagram: &Datagram<'_>,
     ) -> Result<Heard, Discard> {
-        self.check_packet(datagram)?;
+        self.check_packet(now, datagram)?;
         let octets = self.authenticated_message(now, datagram)?;
         let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
             .map_err(|_| Discard::Family { family: datagram.family() })?;
         self.check_version(octets)?;
         let (message, signed) = self.signed_message(now, datagram, pseudo_header, octets)?;
         let advertisement = Advertisement::parse(message, pseudo_header)?;
-        let notes = self.check_advertisement(&advertisement, datagram)?;
+        let notes = self.check_advertisement(now, &advertisement, datagram)?;
+        self.check_twin(now, &advertisement, datagram)?;
         if matches!(self.phase, Phase::Initialize) {
             return Err(Discard::NotRunning);
         }
@@ -40,6 +41,7 @@ impl VirtualRouter {
         Ok(Heard {
             source: datagram.source(),
             priority: advertisement.priority(),
+            version: advertisement.version(),
             interval: advertisement.interval().as_duration(),
             checksum: advertisement.checksum_form(),
             path: datagram.path(),
@@ -48,7 +50,7 @@ impl VirtualRouter {
     }
 
     /// What the IP header tells.
-    fn check_packet(&self, datagram: &Datagram<'_>) -> Result<(), Discard> {
+    fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Discard> {
         if datagram.family() != self.config.family {
             return Err(Discard::Family { family: datagram.family() });
         }
@@ -79,7 +81,7 @@ impl VirtualRouter {
         }
         // RFC 9568 §6.4.3 would have us answer ourselves for ever.
         if self.paths.iter().any(|path| path.source == Some(source)) {
-            return Err(Discard::OwnSource { source_address: source });
+            return Err(self.discard_own_source(now, datagram));
         }
         match &path.mode {
             PathMode::Unicast { peers } if !peers.contains(&source) => {
@@ -149,15 +151,47 @@ impl VirtualRouter {
             return Ok(());
         };
         let expected = self.config.version;
-        if found == expected { Ok(()) } else { Err(Discard::Version { found, expected }) }
+        if found == expected || self.config.also_version_2 {
+            Ok(())
+        } else {
+            Err(Discard::Version { found, expected })
+        }
+    }
+
+    /// RFC 9568 §8.4.2: version 2 of a router that sends version 3, too, is to be ignored. It sends
+    /// both at once: what comes later than half an interval may mean that version 3 was lost, or
+    /// that the router has gone back to version 2.
+    fn check_twin(
+        &mut self,
+        now: Instant,
+        advertisement: &Advertisement<'_>,
+        datagram: &Datagram<'_>,
+    ) -> Result<(), Discard> {
+        let source_address = datagram.source();
+        let until = now + advertisement.interval().as_duration() / 2;
+        match advertisement.version() {
+            Version::V3 => {
+                self.version_3_heard =
+                    self.config.also_version_2.then_some((source_address, until));
+                Ok(())
+            }
+            Version::V2 => match self.version_3_heard {
+                Some((source, until)) if source == source_address && now < until => {
+                    Err(Discard::AlsoInVersion3 { source_address })
+                }
+                Some(_) | None => Ok(()),
+            },
+        }
     }
 
     /// What takes the configuration to judge. Tells the differences that do not matter.
     fn check_advertisement(
-        &self,
+        &mut self,
+        now: Instant,
         advertisement: &Advertisement<'_>,
         datagram: &Datagram<'_>,
     ) -> Result<Notes, Discard> {
+        let version = advertisement.version();
         let config = &self.config;
         if let ChecksumPolicy::Strict(expected) = config.checksum
             && !advertisement.has_checksum(expected)
@@ -167,30 +201,48 @@ impl VirtualRouter {
         if advertisement.vrid() != config.vrid {
             return Err(Discard::Vrid { vrid: advertisement.vrid().get() });
         }
-        // RFC 3768 §7.1: the owner discards. RFC 9568 §7.1 says so, too; its erratum 8298 has the
-        // owner process it, so that two owners do not stay Master both for ever.
-        if config.version == Version::V2 && self.priority.is_owner() {
-            return Err(Discard::Owner);
-        }
-        match datagram.content() {
-            Content::Authenticated(_) => config.authentication.verify_type(advertisement)?,
+        let authentic = match datagram.content() {
+            Content::Authenticated(_) => config.authentication.verify_type(advertisement),
+            // Version 3 has no authentication (RFC 9568 §9).
+            Content::Message(_) if version == Version::V3 => Ok(()),
             Content::Message(_) | Content::BrokenHeader(_) | Content::Other { .. } => {
-                config.authentication.verify(advertisement)?;
+                config.authentication.verify(advertisement)
+            }
+        };
+        if self.priority.is_owner() {
+            let running = !matches!(self.phase, Phase::Initialize);
+            if running && authentic.is_ok() && advertisement.priority().is_owner() {
+                self.conflicting(now, Conflict::Owner { other: datagram.source() });
+            }
+            if !self.hears_as_owner() {
+                return Err(Discard::Owner);
             }
         }
+        authentic?;
+        let config = &self.config;
+        let interval = advertisement.interval().as_duration();
         let notes = Notes {
             address_list: !self.lists_our_addresses(advertisement.addresses()),
-            interval: advertisement.interval() != self.interval,
+            interval: interval != config.advertisement_interval,
         };
         self.check_addresses(advertisement, notes.address_list)?;
-        // RFC 3768 §7.1; version 3 learns the interval instead (RFC 9568 §6.4.2).
+        // RFC 3768 §7.1; version 3 learns the interval instead (RFC 9568 §6.4.2), also from version
+        // 2 (§8.4.2).
         if notes.interval && config.version == Version::V2 {
-            return Err(Discard::Interval {
-                found: advertisement.interval().as_duration(),
-                expected: config.advertisement_interval,
-            });
+            let expected = config.advertisement_interval;
+            return Err(Discard::Interval { found: interval, expected });
         }
         Ok(notes)
+    }
+
+    /// RFC 3768 §7.1: the owner discards. RFC 9568 §7.1 says so, too; its erratum 8298 has the owner
+    /// process it, so that two owners do not stay Master both for ever.
+    fn hears_as_owner(&self) -> bool {
+        match self.config.owner_reception {
+            OwnerReception::ByVersion => self.config.version == Version::V3,
+            OwnerReception::Always => true,
+            OwnerReception::Never => false,
+        }
     }
 
     fn check_addresses(
@@ -208,7 +260,7 @@ impl VirtualRouter {
         let discard = match self.config.address_list_mismatch {
             // RFC 3768 §7.1: dropped "unless the packet was generated by the address owner".
             AddressListPolicy::ByVersion => {
-                self.config.version == Version::V2 && !advertisement.priority().is_owner()
+                advertisement.version() == Version::V2 && !advertisement.priority().is_owner()
             }
             AddressListPolicy::Count => false,
             AddressListPolicy::Discard => true,

@@ -6,9 +6,13 @@ mod master;
 
 use core::{fmt, net::IpAddr, time::Duration};
 
-use vrrp_proto::{ChecksumForm, Priority};
+use vrrp_proto::{ChecksumForm, Priority, Version};
 
-pub(crate) use self::{backup::Backup, initialize::Farewell, master::Master};
+pub(crate) use self::{
+    backup::{Backup, master_adver_interval},
+    initialize::Farewell,
+    master::Master,
+};
 use crate::{Instant, PathId};
 
 /// The states of RFC 9568 §6.4. What keepalived calls FAULT is `Initialize` with a non-empty
@@ -62,6 +66,8 @@ pub struct Heard {
     pub source: IpAddr,
     /// Its priority.
     pub priority: Priority,
+    /// In which version it said so.
+    pub version: Version,
     /// Its advertisement interval.
     pub interval: Duration,
     /// The checksum form it sends; `None` where there is no choice.

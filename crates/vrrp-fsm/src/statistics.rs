@@ -33,10 +33,15 @@ pub struct Statistics {
     /// that of our own with [`ChecksumPolicy::Auto`](crate::ChecksumPolicy::Auto); the first form of
     /// each counts as well.
     pub checksum_changes: u64,
+    /// Advertisements of another owner (priority 255) received by an owner.
+    pub owner_conflicts: u64,
     /// Transmissions that failed, one a path.
     pub send_failures: u64,
     /// Attempts to install or remove the addresses that failed.
     pub effect_failures: u64,
+    /// Of those, the ones that were not answered in time
+    /// ([`Config::effect_deadline`](crate::Config::effect_deadline)).
+    pub effects_unanswered: u64,
     /// Times the addresses were deleted by someone else.
     pub addresses_lost: u64,
     /// Times the router yielded, or waited longer, because it woke up late or packets were lost.

@@ -16,6 +16,9 @@ impl Instant {
     /// The epoch.
     pub const ZERO: Self = Self(0);
 
+    /// The last moment a machine gets to; what is due after it never comes.
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The moment `nanos` nanoseconds after the epoch.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {

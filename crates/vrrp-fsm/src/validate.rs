@@ -11,11 +11,20 @@ use crate::{Config, GuardConfig, PathConfig, PathMode};
 
 impl Config {
     /// Checks the values against each other and returns the interval as it stands in our packets.
-    pub(crate) fn validate(&self) -> Result<Interval, ConfigError> {
+    pub(crate) fn validate(&self) -> Result<Intervals, ConfigError> {
         if self.version == Version::V2 && self.family == AddressFamily::Ipv6 {
             return Err(ConfigError::Ipv6NeedsVersion3);
         }
-        if self.version != Version::V2 && self.authentication != Authentication::None {
+        if self.also_version_2 {
+            if self.version != Version::V3 {
+                return Err(ConfigError::AlsoVersion2NeedsVersion3);
+            }
+            if self.family == AddressFamily::Ipv6 {
+                return Err(ConfigError::AlsoVersion2NeedsIpv4);
+            }
+        }
+        let speaks_version_2 = self.version == Version::V2 || self.also_version_2;
+        if !speaks_version_2 && self.authentication != Authentication::None {
             return Err(ConfigError::AuthenticationNeedsVersion2);
         }
         if let Some(trailer) = &self.trailer {
@@ -39,18 +48,29 @@ impl Config {
         if let Some(guard) = self.guard {
             self.validate_guard(guard)?;
         }
+        if let Some(interval) = self.announce_refresh
+            && !(MIN_SECOND..=MAX_ANNOUNCE_REFRESH).contains(&interval)
+        {
+            return Err(ConfigError::AnnounceRefresh { interval });
+        }
+        if !(MIN_SECOND..=MAX_EFFECT_DEADLINE).contains(&self.effect_deadline) {
+            return Err(ConfigError::EffectDeadline { deadline: self.effect_deadline });
+        }
         self.validate_addresses()?;
         self.validate_paths()?;
-        self.wire_interval().map_err(ConfigError::from)
+        self.wire_intervals().map_err(ConfigError::from)
     }
 
-    fn wire_interval(&self) -> Result<Interval, IntervalError> {
-        Ok(match self.version {
-            Version::V2 => Interval::Seconds(AdverInt::from_duration(self.advertisement_interval)?),
+    fn wire_intervals(&self) -> Result<Intervals, IntervalError> {
+        let seconds = || AdverInt::from_duration(self.advertisement_interval);
+        let own = match self.version {
+            Version::V2 => Interval::Seconds(seconds()?),
             Version::V3 => Interval::Centiseconds(MaxAdvertiseInterval::from_duration(
                 self.advertisement_interval,
             )?),
-        })
+        };
+        let in_version_2 = self.also_version_2.then(seconds).transpose()?;
+        Ok(Intervals { own, in_version_2 })
     }
 
     fn validate_guard(&self, guard: GuardConfig) -> Result<(), ConfigError> {
@@ -107,6 +127,17 @@ impl GuardConfig {
 }
 
 const MAX_VERDICT_DEADLINE: Duration = Duration::from_secs(60);
+/// Our interval as it stands in our advertisements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Intervals {
+    pub(crate) own: Interval,
+    /// With [`Config::also_version_2`].
+    pub(crate) in_version_2: Option<AdverInt>,
+}
+
+const MIN_SECOND: Duration = Duration::from_secs(1);
+const MAX_ANNOUNCE_REFRESH: Duration = Duration::from_secs(86_400);
+const MAX_EFFECT_DEADLINE: Duration = Duration::from_secs(3_600);
 const MAX_ADDRESSES: usize = 255;
 const MAX_MISSED_ADVERTISEMENTS: u8 = 100;
 /// RFC 8347: `hold-time` is 16 bits of seconds.
@@ -160,6 +191,12 @@ pub enum ConfigError {
         /// What was configured.
         window: Duration,
     },
+    /// Version 2 was asked for beside version 2.
+    #[error("also_version_2 is for version 3 of the protocol")]
+    AlsoVersion2NeedsVersion3,
+    /// Version 2 was asked for beside version 3 over IPv6, which only version 3 has.
+    #[error("also_version_2 is for IPv4: version 2 has no IPv6")]
+    AlsoVersion2NeedsIpv4,
     /// Priority 0 was configured; on the wire it means that the Master leaves (RFC 9568 §5.2.4).
     #[error("priority 0 is reserved for leaving: use 1 to 255")]
     PriorityZero,
@@ -194,6 +231,18 @@ pub enum ConfigError {
     /// A member of a sync group has a guard of its own; the group asks once for all of them.
     #[error("the guard of a sync group's member belongs to the group")]
     GuardOfMember,
+    /// The pause between two announcements is out of range.
+    #[error("announce_refresh is 1 s to 86400 s, not {interval:?}")]
+    AnnounceRefresh {
+        /// What was configured.
+        interval: Duration,
+    },
+    /// The deadline for effects is out of range.
+    #[error("effect_deadline is 1 s to 3600 s, not {deadline:?}")]
+    EffectDeadline {
+        /// What was configured.
+        deadline: Duration,
+    },
     /// The advertisement interval cannot be expressed in the version's field.
     #[error(transparent)]
     Interval(#[from] IntervalError),
@@ -244,9 +293,8 @@ pub enum ConfigError {
         /// How many there are.
         count: usize,
     },
-    /// A running virtual router cannot change its VRID, address family or version: it would be
-    /// another one.
-    #[error("the VRID, address family and version of a running virtual router cannot change")]
+    /// A running virtual router cannot change its VRID or address family: it would be another one.
+    #[error("the VRID and address family of a running virtual router cannot change")]
     IdentityChanged,
 }
 
@@ -269,8 +317,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_rfc() {
         let config = config();
-        let interval = config.validate().unwrap();
-        assert_eq!(interval.as_duration(), Duration::from_secs(1));
+        let intervals = config.validate().unwrap();
+        assert_eq!(intervals.own.as_duration(), Duration::from_secs(1));
         assert_eq!(config.priority.get(), 100);
         assert_eq!(config.missed_advertisements, 3);
         assert!(config.preempt_mode);

@@ -1,11 +1,12 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{net::IpAddr, num::NonZeroU16, time::Duration};
 
-use vrrp_proto::{Interval, Priority};
+use vrrp_proto::{AdverInt, Interval, Priority};
 
 use crate::{
     Config, ConfigError, Fault, Faults, Heard, Instant, Output, PathId, Reason, State, Statistics,
     Ticket, Wanted,
+    conflict::Conflicts,
     dialect::Dialects,
     effects::Effects,
     output::Outputs,
@@ -13,6 +14,7 @@ use crate::{
     sequences::Sequences,
     state::{Backup, Master, Phase},
     timers,
+    validate::Intervals,
 };
 
 /// One election: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4 for one VRID, address family
@@ -110,6 +112,8 @@ pub struct VirtualRouter {
     pub(crate) config: Arc<Config>,
     /// Our interval as it stands in our advertisements.
     pub(crate) interval: Interval,
+    /// The same in version 2, if that is spoken as well.
+    pub(crate) interval_in_version_2: Option<AdverInt>,
     /// The effective priority.
     pub(crate) priority: Priority,
     pub(crate) paths: Vec<Path>,
@@ -130,6 +134,9 @@ pub struct VirtualRouter {
     pub(crate) sequences: Sequences,
     pub(crate) next_ticket: Ticket,
     pub(crate) dialects: Dialects,
+    pub(crate) conflicts: Conflicts,
+    /// Who said something in version 3 just now, and until when its version 2 is the same.
+    pub(crate) version_3_heard: Option<(IpAddr, Instant)>,
     pub(crate) statistics: Statistics,
     pub(crate) outputs: Outputs,
     pub(crate) latest: Instant,
@@ -166,7 +173,7 @@ impl VirtualRouter {
     }
 
     fn with_shared(config: Arc<Config>, seed: u64) -> Result<Self, ConfigError> {
-        let interval = config.validate()?;
+        let Intervals { own: interval, in_version_2: interval_in_version_2 } = config.validate()?;
         let mut recovery = Recovery::new(seed);
         let [high, low, ..] = recovery.draw().to_be_bytes();
         let mut faults = Faults::NONE;
@@ -176,6 +183,7 @@ impl VirtualRouter {
         }
         Ok(Self {
             interval,
+            interval_in_version_2,
             priority: config.priority,
             paths: config.paths.iter().map(|_| Path::NEW).collect(),
             phase: Phase::Initialize,
@@ -192,6 +200,8 @@ impl VirtualRouter {
             dialects: Dialects::new(&config),
             sequences: Sequences::new(config.remembers_senders()),
             next_ticket: Ticket::FIRST,
+            conflicts: Conflicts::default(),
+            version_3_heard: None,
             statistics: Statistics::default(),
             outputs: Outputs::default(),
             latest: Instant::ZERO,
@@ -213,14 +223,18 @@ impl VirtualRouter {
             Phase::Backup(backup) => Some(backup.down_at),
             Phase::Master(master) => Some(master.adver_at),
         };
-        let (unheard, contention) = match &self.phase {
-            Phase::Master(Master { contention, .. }) => {
-                (self.unheard_at(), contention.map(|contention| contention.deadline()))
+        let (unheard, contention, refresh) = match &self.phase {
+            Phase::Master(Master { contention, refresh_at, .. }) => {
+                let contention = contention.map(|contention| contention.deadline());
+                (self.unheard_at(), contention, *refresh_at)
             }
-            Phase::Initialize | Phase::Backup(_) => (None, None),
+            Phase::Initialize | Phase::Backup(_) => (None, None, None),
         };
-        let own = [self.effects.retry_at(), self.recovery.at(), self.starts_at()];
-        [phase, unheard, contention].into_iter().chain(own).flatten().min()
+        let unanswered = self.effects.unanswered_at(self.config.effect_deadline);
+        let own = [self.effects.retry_at(), unanswered, self.recovery.at(), self.starts_at()];
+        let all = [phase, unheard, contention, refresh].into_iter().chain(own);
+        // What lies behind the end of the clock never comes.
+        all.flatten().min().filter(|deadline| *deadline <= Instant::LAST)
     }
 
     /// The state of the protocol: what others see on the wire.
@@ -271,6 +285,13 @@ impl VirtualRouter {
         }
     }
 
+    /// Whether nothing is left of a mastership: not Master, and the addresses are gone.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        let gone = self.effects.wanted() == Wanted::None && self.effects.is_done();
+        gone && !matches!(self.phase, Phase::Master(_))
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -293,7 +314,7 @@ impl VirtualRouter {
 impl VirtualRouter {
     /// What every input begins with: time goes on, and may have gone on without us.
     pub(crate) fn advance(&mut self, now: Instant) -> Instant {
-        self.latest = self.latest.max(now);
+        self.latest = self.latest.max(now.min(Instant::LAST));
         self.yield_after_late_wake(self.latest);
         self.latest
     }

@@ -77,7 +77,10 @@ fn drain(router: &mut VirtualRouter, now: Instant, buffer: &mut [u8]) -> Option<
             Output::AskPromotion { ticket, .. } => {
                 router.handle_verdict(now, ticket, Verdict::Promote);
             }
-            Output::Announce | Output::StateChanged { .. } | Output::Contended { .. } => {}
+            Output::Announce
+            | Output::StateChanged { .. }
+            | Output::Contended { .. }
+            | Output::Conflict { .. } => {}
         }
     }
     wish

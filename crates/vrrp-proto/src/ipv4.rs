@@ -99,6 +99,12 @@ impl<'a> Ipv4Packet<'a> {
         })
     }
 
+    /// The identification field; 0 for what cannot be read.
+    #[must_use]
+    pub fn identification(&self) -> u16 {
+        self.header.get(4..6).and_then(|field| field.try_into().ok()).map_or(0, u16::from_be_bytes)
+    }
+
     /// Who sent it.
     #[must_use]
     pub const fn source(&self) -> Ipv4Addr {

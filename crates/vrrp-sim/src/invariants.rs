@@ -252,7 +252,7 @@ impl Checker {
             Output::StateChanged { from, to, term, .. } => {
                 self.report(from, to, term, installed)?;
             }
-            Output::AskPromotion { .. } | Output::Contended { .. } => {}
+            Output::AskPromotion { .. } | Output::Contended { .. } | Output::Conflict { .. } => {}
         }
         Ok(())
     }
@@ -338,8 +338,9 @@ pub(crate) fn skew_time(config: &Config, priority: Priority, interval: Duration)
 /// Discards and stale events leave everything as it was.
 fn nothing_changed(step: &Step<'_>) -> Result<(), Broken> {
     let Step { now, input, verdict, before, after, outputs, .. } = *step;
-    let same =
-        before.state == after.state && before.deadline == after.deadline && outputs.is_empty();
+    // A discarded packet may be one to shout about.
+    let silent = outputs.iter().all(|output| matches!(output, Output::Conflict { .. }));
+    let same = before.state == after.state && before.deadline == after.deadline && silent;
     let describe = || format!("{verdict:?}: {before:?}, then {after:?} and {outputs:?}");
     // Whoever wakes too late may have to act on that first, whatever wakes it.
     let woke_late = after.statistics.late_wakes != before.statistics.late_wakes;
@@ -433,7 +434,7 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
         _ => false,
     };
     let right = advertisement.vrid() == config.vrid
-        && advertisement.version() == config.version
+        && (advertisement.version() == config.version || config.also_version_2)
         && advertisement.interval().as_duration() == config.advertisement_interval
         && advertisement.addresses().iter().eq(config.virtual_addresses.iter().copied())
         && config.authentication.verify(&advertisement).is_ok()

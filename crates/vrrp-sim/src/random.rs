@@ -52,6 +52,8 @@ impl Scenario {
 struct Group {
     size: usize,
     version: Version,
+    /// Whether some speak the other version as well.
+    mixed: bool,
     family: AddressFamily,
     authentication: Authentication,
     checksum: ChecksumPolicy,
@@ -91,10 +93,14 @@ impl Group {
                 Duration::from_millis(*pick(rng, &[10, 20, 50, 100, 1_000, 1_000, 5_000]))
             }
         };
+        let whole_seconds = interval.subsec_nanos() == 0 && interval <= Duration::from_secs(40);
+        let mixed =
+            family == AddressFamily::Ipv4 && whole_seconds && same_interval && one_in(rng, 3);
         let addresses = (0..rng.u8(1..=3)).map(|index| virtual_address(family, index)).collect();
         Self {
             size: rng.usize(2..=5),
             version,
+            mixed,
             family,
             authentication,
             checksum,
@@ -123,14 +129,18 @@ impl Group {
         } else {
             PathConfig::multicast()
         };
+        // Amid a change of version: who speaks both is understood by everybody.
+        let both = self.mixed && rng.bool();
         let config = Config::new(VRID, self.family)
-            .version(self.version)
+            .version(if both { Version::V3 } else { self.version })
+            .also_version_2(both)
             .priority(priority)
             .advertisement_interval(interval)
             .missed_advertisements(*pick(rng, &[3, 3, 3, 2, 4, 5]))
             .preempt_mode(!one_in(rng, 5))
             .virtual_addresses(self.addresses.clone())
             .authentication(self.authentication)
+            .announce_refresh(one_in(rng, 4).then_some(Duration::from_secs(1)))
             .checksum(self.checksum)
             .immediate_answer(!one_in(rng, 6))
             .late_wake_rule(!one_in(rng, 8))

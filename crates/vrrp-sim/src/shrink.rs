@@ -258,6 +258,7 @@ const PLAINER_CONFIGS: &[fn(&mut Config, &Config)] = &[
         *config = plain.clone().priority(config.priority).virtual_addresses(addresses);
     },
     |config, _| config.virtual_addresses.truncate(1),
+    |config, plain| config.also_version_2 = plain.also_version_2,
     |config, plain| config.version = plain.version,
     |config, plain| config.authentication = plain.authentication,
     |config, plain| config.checksum = plain.checksum,

@@ -102,6 +102,15 @@ fn setters(config: &Config) -> Vec<String> {
 fn setter(config: &Config, field: &str) -> Option<String> {
     Some(match field {
         "version" => format!("Version::{:?}", config.version),
+        "also_version_2" => config.also_version_2.to_string(),
+        "owner_skips_backup" => config.owner_skips_backup.to_string(),
+        "owner_reception" => format!("OwnerReception::{:?}", config.owner_reception),
+        "advertise_before_yielding" => config.advertise_before_yielding.to_string(),
+        "announce_refresh" => match config.announce_refresh {
+            Some(interval) => format!("Some({})", duration(interval)),
+            None => "None".to_owned(),
+        },
+        "effect_deadline" => duration(config.effect_deadline),
         "priority" => priority(config.priority),
         "advertisement_interval" => duration(config.advertisement_interval),
         "missed_advertisements" => config.missed_advertisements.to_string(),

@@ -3,7 +3,7 @@
 use core::mem;
 use std::sync::Arc;
 
-use vrrp_fsm::{Counter, EffectId, Fault, Output, PathId, Reason, Send, State, Wanted};
+use vrrp_fsm::{Conflict, Counter, EffectId, Fault, Output, PathId, Reason, Send, State, Wanted};
 
 use crate::{
     Invariant, RouterId, Simulation, Subject, Violation, What,
@@ -114,6 +114,12 @@ impl Simulation {
                     );
                     What::Remark(text)
                 });
+            }
+            Output::Conflict { conflict, .. } => {
+                let owner = matches!(conflict, Conflict::Owner { .. });
+                let name = if owner { "owner conflict" } else { "address conflict" };
+                self.count(Subject::Output, name);
+                self.note(Some(id), || What::Remark(format!("shouts: {conflict}")));
             }
         }
         Ok(None)

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use feed::{Feed, FeedSink, Report};
 use reactor::Clock;
-use vrrp_fsm::{Discard, Fault, Reason, State};
+use vrrp_fsm::{Conflict, Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
 #[derive(Clone, Debug)]
@@ -48,6 +48,14 @@ pub enum EventKind {
         duration: Duration,
         /// Whether the other one still does; then this is told again every master-down interval.
         ongoing: bool,
+    },
+    /// Another router has what only one may have: our source address, or the ownership of the addresses. Told of at once, and
+    /// then at most once a minute.
+    Conflict {
+        /// What it is.
+        conflict: Conflict,
+        /// How many advertisements showed a conflict of this kind since the start.
+        total: u64,
     },
     /// Something keeps the virtual router from taking part.
     Fault(Fault),
@@ -124,6 +132,7 @@ impl EventKind {
     pub const fn level(&self) -> log::Level {
         match self {
             Self::StateChanged { .. } | Self::FaultCleared(_) => log::Level::Info,
+            Self::Conflict { .. } => log::Level::Error,
             Self::Contended { .. }
             | Self::Fault(_)
             | Self::AddressFailed { .. }
@@ -164,6 +173,7 @@ impl fmt::Display for EventKind {
                     "two Masters for {duration:.1?}: {winner} (ours) remains, {loser} gave up"
                 )
             }
+            Self::Conflict { conflict, total } => write!(f, "{conflict} ({total} so far)"),
             Self::Fault(fault) => write!(f, "cannot take part: {fault}"),
             Self::FaultCleared(fault) => write!(f, "no longer the case: {fault}"),
             Self::AddressFailed { address, error } => write!(f, "{address}: {error}"),

@@ -133,6 +133,12 @@ impl Instance {
         self.work(shared);
     }
 
+    /// The same while datagrams are still unread: the machine knows what must not wait for them.
+    pub(crate) fn handle_timeout_in_backlog(&mut self, shared: &mut Shared) {
+        self.machine.handle_timeout_in_backlog(shared.now());
+        self.work(shared);
+    }
+
     /// A datagram for this virtual router. What is wrong with it is counted by the machine.
     pub(crate) fn handle_datagram(
         &mut self,
@@ -143,10 +149,13 @@ impl Instance {
         self.synchronize(shared);
         let (source, before) = (datagram.source(), differences(self.machine.statistics()));
         if let Err(discard) = self.machine.handle_datagram(now, datagram) {
-            // It is counted by the machine, and has changed nothing else.
+            // It is counted by the machine. What follows came of the time that has passed, or is about a conflict.
             let total = self.machine.statistics().discarded(discard.counter());
             if self.reports.is_due(now, discard.counter()) {
                 shared.events.emit(&self.name, EventKind::Discarded { discard, total });
+            }
+            if self.carry_out(shared) {
+                self.work(shared);
             }
             return;
         }
@@ -282,8 +291,8 @@ impl Instance {
     pub(crate) fn handle_mac_changed(&mut self, link: u32, shared: &mut Shared) {
         let mut held = self.addresses.held.iter();
         let here = held.any(|held| held.present && held.address.interface() == link);
-        if here && self.machine.reported_state() == State::Master {
-            self.schedule.handle_announce(shared.now());
+        if here {
+            self.machine.handle_mac_changed(shared.now());
         }
         self.work(shared);
     }
@@ -443,6 +452,9 @@ impl Instance {
                         self.tell_lost(shared);
                     }
                 }
+                Output::Conflict { conflict, total } => {
+                    shared.events.emit(&self.name, EventKind::Conflict { conflict, total });
+                }
                 Output::Contended { winner, loser, duration, ongoing } => {
                     let kind = EventKind::Contended { winner, loser, duration, ongoing };
                     shared.events.emit(&self.name, kind);
@@ -527,9 +539,7 @@ impl Instance {
     }
 
     fn tell_released(&mut self) {
-        if !self.followers.releases.is_empty()
-            && (self.is_released() || self.machine.state() == State::Backup)
-        {
+        if self.machine.is_released() {
             for release in self.followers.releases.drain(..) {
                 answer(&release, ());
             }

@@ -20,8 +20,13 @@ pub(crate) struct Reports {
 impl Reports {
     /// Whether a discard of this cause is to be told of now; then it counts as told.
     pub(crate) fn is_due(&mut self, now: Instant, cause: Counter) -> bool {
-        // Every start hears the Master before it takes part; that is no news.
-        cause != Counter::NotRunning && is_due(&mut self.told, now, cause)
+        // Every start hears the Master before it takes part, and who speaks both versions is heard in both; that is no
+        // news. A conflict has an event of its own.
+        let told_otherwise = matches!(
+            cause,
+            Counter::NotRunning | Counter::AlsoInVersion3 | Counter::AddressConflict
+        );
+        !told_otherwise && is_due(&mut self.told, now, cause)
     }
 
     /// The same for an advertisement that is used although it differs from our configuration.
@@ -73,5 +78,7 @@ mod tests {
         assert!(reports.is_due(at(61), Counter::Checksum));
         assert!(!reports.is_due(at(120), Counter::Checksum));
         assert!(!reports.is_due(at(1), Counter::NotRunning));
+        assert!(!reports.is_due(at(1), Counter::AlsoInVersion3));
+        assert!(!reports.is_due(at(1), Counter::AddressConflict));
     }
 }

@@ -17,7 +17,7 @@ use crossbeam_channel::Receiver;
 use reactor::{Clock, Reactor, Timers, Token};
 use vip_netlink::{Monitor, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
-use vrrp_fsm::{Counter, Demux, Fault, Instant, Key, PathId, PathMode, Route, State};
+use vrrp_fsm::{Counter, Demux, Fault, Instant, Key, PathId, PathMode, Route};
 
 use crate::builder::RouterBuilder;
 use crate::error::ShutdownError;
@@ -301,17 +301,11 @@ impl Router {
         }
     }
 
-    /// In the middle of a backlog: Masters whose advertisement is due send it; Backups wait until the backlog is read.
+    /// In the middle of a backlog: what does not wait until it is read is done, the rest is still due afterwards.
     fn keep_up(&mut self) {
         self.collect_due();
         for index in core::mem::take(&mut self.due) {
-            let master = self.instances.get(index).map(|instance| instance.machine.state())
-                == Some(State::Master);
-            if master {
-                self.with(index, Instance::handle_timeout);
-            } else {
-                self.due.push(index);
-            }
+            self.with(index, Instance::handle_timeout_in_backlog);
         }
     }
 

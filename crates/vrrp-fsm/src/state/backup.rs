@@ -41,9 +41,7 @@ const MAX_REARMS: u8 = 3;
 impl VirtualRouter {
     /// Enters Backup with a whole master-down interval ahead.
     pub(crate) fn become_backup(&mut self, now: Instant, reason: Reason, master: Option<Heard>) {
-        let own = self.config.advertisement_interval;
-        let master_adver_interval =
-            master.map_or(own, |master| learned_interval(&self.config, &master));
+        let master_adver_interval = master_adver_interval(&self.config, master.as_ref());
         self.phase = Phase::Backup(Backup {
             down_at: now + self.master_down_interval(master_adver_interval),
             master_adver_interval,
@@ -91,7 +89,7 @@ impl VirtualRouter {
                 backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
             }
         } else {
-            let master_adver_interval = learned_interval(&self.config, &heard);
+            let master_adver_interval = master_adver_interval(&self.config, Some(&heard));
             backup = Backup {
                 down_at: now + self.master_down_interval(master_adver_interval),
                 master_adver_interval,
@@ -252,10 +250,11 @@ impl Backup {
     }
 }
 
-/// RFC 9568 §6.4.2 learns the Master's interval; in RFC 3768 §6.1 all routers have the same.
-fn learned_interval(config: &Config, heard: &Heard) -> Duration {
-    match config.version {
-        Version::V2 => config.advertisement_interval,
-        Version::V3 => heard.interval,
+/// `Master_Adver_Interval`: RFC 9568 §6.4.2 learns it from the Master; in RFC 3768 §6.1 all routers
+/// have the same.
+pub(crate) fn master_adver_interval(config: &Config, master: Option<&Heard>) -> Duration {
+    match (config.version, master) {
+        (Version::V3, Some(master)) => master.interval,
+        (Version::V2, _) | (Version::V3, None) => config.advertisement_interval,
     }
 }

@@ -1,7 +1,7 @@
 //! RFC 9568 §6.4.1: not taking part in the election.
 
 use super::Phase;
-use crate::{Instant, Reason, State, VirtualRouter, Wanted};
+use crate::{Instant, Reason, State, VirtualRouter};
 
 impl VirtualRouter {
     /// The Startup event: begins the election unless something stands against it.
@@ -18,13 +18,14 @@ impl VirtualRouter {
         if !startable {
             return;
         }
-        if self.priority.is_owner() && !self.config.sync_group {
+        let at_once = self.priority.is_owner() && self.config.owner_skips_backup;
+        if at_once && !self.config.sync_group {
             self.become_master(now, Reason::Owner);
             return;
         }
         self.become_backup(now, Reason::Startup, None);
         if let Phase::Backup(backup) = self.phase
-            && self.priority.is_owner()
+            && at_once
         {
             self.ask(now, backup);
         }
@@ -57,8 +58,7 @@ impl VirtualRouter {
 
     /// Reports Initialize, which a user may take for "the addresses are gone", not before they are.
     pub(crate) fn report_stopped(&mut self) {
-        let gone = self.effects.wanted() == Wanted::None && self.effects.is_done();
-        if matches!(self.phase, Phase::Initialize) && gone {
+        if matches!(self.phase, Phase::Initialize) && self.is_released() {
             self.report(State::Initialize, self.stop_reason);
         }
     }

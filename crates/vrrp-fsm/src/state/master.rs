@@ -2,7 +2,7 @@
 
 use core::{num::NonZeroU16, time::Duration};
 
-use vrrp_proto::Priority;
+use vrrp_proto::{Priority, Version};
 
 use super::{Heard, Phase, initialize::Farewell};
 use crate::{
@@ -27,6 +27,8 @@ pub(crate) struct Master {
     pub(crate) contention: Option<Contention>,
     /// After `CannotAdvertise`: the addresses wait until an advertisement has gone out.
     pub(crate) awaits_send: bool,
+    /// When the addresses are to be announced again without any cause.
+    pub(crate) refresh_at: Option<Instant>,
 }
 
 impl Master {
@@ -40,10 +42,14 @@ impl Master {
             since,
             contention,
             awaits_send: _,
+            refresh_at,
         } = self;
         adver_at.canonicalize(now);
         *answered_at = answered_at.filter(|at| now < *at + ANSWER_INTERVAL);
         if let Some(at) = answered_at {
+            at.canonicalize(now);
+        }
+        if let Some(at) = refresh_at {
             at.canonicalize(now);
         }
         // Only for `why`.
@@ -84,8 +90,9 @@ impl VirtualRouter {
             since: now,
             contention: None,
             awaits_send,
+            refresh_at: None,
         });
-        self.push_send(self.priority);
+        self.push_send(now, self.priority);
         if !awaits_send {
             self.set_addresses(now, Wanted::All);
         }
@@ -98,6 +105,9 @@ impl VirtualRouter {
             self.answer(now, master);
         } else if self.is_beaten_by(&heard) {
             let Heard { source, priority, .. } = heard;
+            if self.config.advertise_before_yielding {
+                self.push_send(now, self.priority);
+            }
             self.step_down(now, Farewell::Silent);
             self.become_backup(now, Reason::BetterAdvertisement { source, priority }, Some(heard));
         } else {
@@ -127,9 +137,10 @@ impl VirtualRouter {
             let from = if late < interval { master.adver_at } else { now };
             master.adver_at = from + interval;
             self.phase = Phase::Master(master);
-            self.push_send(self.priority);
+            self.push_send(now, self.priority);
         }
         self.contention_timeout(now);
+        self.refresh_timeout(now);
     }
 
     /// Yields if we were away for so long that another router may have become Master meanwhile.
@@ -142,7 +153,9 @@ impl VirtualRouter {
             return;
         }
         let interval = self.config.advertisement_interval;
-        let skew = timers::skew_time(self.config.version, BEST_BACKUP, interval);
+        // Who hears our version 2 only has its skew, which is the shorter one.
+        let version = if self.config.also_version_2 { Version::V2 } else { self.config.version };
+        let skew = timers::skew_time(version, BEST_BACKUP, interval);
         let missable = u32::from(self.config.missed_advertisements.saturating_sub(1));
         let late = now.saturating_duration_since(adver_at);
         if late > interval * missable + skew {
@@ -155,7 +168,7 @@ impl VirtualRouter {
     /// Gives the addresses up. The caller enters the next state.
     pub(crate) fn step_down(&mut self, now: Instant, farewell: Farewell) {
         if farewell == Farewell::PriorityZero {
-            self.push_send(Priority::RELEASE);
+            self.push_send(now, Priority::RELEASE);
         }
         if self.effects.wanted() == Wanted::All {
             self.set_addresses(now, Wanted::None);
@@ -164,15 +177,20 @@ impl VirtualRouter {
 
     /// An advertisement has gone out on a path, or not.
     pub(crate) fn master_sent(&mut self, now: Instant, mut master: Master, success: bool) {
-        let unheard = self.unheard_at().is_some_and(|at| master.awaits_send || now >= at);
-        if unheard {
-            self.fail(now, Fault::CannotAdvertise);
-        } else if success && master.awaits_send {
+        if success && master.awaits_send {
             master.awaits_send = false;
             self.phase = Phase::Master(master);
             self.recovery.sending_works();
             self.set_addresses(now, Wanted::All);
+        } else if self.is_every_path_failing() && master.awaits_send
+            || self.unheard_at().is_some_and(|at| now >= at)
+        {
+            self.fail(now, Fault::CannotAdvertise);
         }
+    }
+
+    fn is_every_path_failing(&self) -> bool {
+        self.paths.iter().all(|path| path.failing || path.source.is_none())
     }
 
     /// When a Master that cannot send on any path gives up: the others have then missed it for a
@@ -181,9 +199,12 @@ impl VirtualRouter {
         if self.config.send_failure == SendFailurePolicy::Keep {
             return None;
         }
+        // A path works until the opposite is told, but who has to prove it waits for no answer for
+        // ever.
+        let awaits_send = matches!(self.phase, Phase::Master(Master { awaits_send: true, .. }));
         let mut last_sent = None;
         for path in self.paths.iter().filter(|path| path.source.is_some()) {
-            if !path.failing {
+            if !path.failing && !awaits_send {
                 return None;
             }
             last_sent = last_sent.max(Some(path.sent_at));
@@ -195,7 +216,7 @@ impl VirtualRouter {
     pub(crate) fn advertise_now(&mut self, now: Instant) {
         if let Phase::Master(master) = &mut self.phase {
             master.adver_at = now + self.config.advertisement_interval;
-            self.push_send(self.priority);
+            self.push_send(now, self.priority);
         }
     }
 
@@ -213,12 +234,21 @@ impl VirtualRouter {
         } else {
             master.answered_at = Some(now);
             master.adver_at = now + self.config.advertisement_interval;
-            self.push_send(self.priority);
+            self.push_send(now, self.priority);
         }
         self.phase = Phase::Master(master);
     }
 
-    fn push_send(&mut self, priority: Priority) {
+    /// One advertisement in each version that is spoken (RFC 9568 §8.4.2).
+    fn push_send(&mut self, now: Instant, priority: Priority) {
+        self.conflicts.sent_at = Some(now);
+        self.push_send_in(self.config.version, priority);
+        if self.config.also_version_2 {
+            self.push_send_in(Version::V2, priority);
+        }
+    }
+
+    fn push_send_in(&mut self, version: Version, priority: Priority) {
         self.statistics.advertisements_sent += 1;
         if priority.is_release() {
             self.statistics.priority_zero_sent += 1;
@@ -226,6 +256,6 @@ impl VirtualRouter {
         let identification = self.identification;
         self.identification = identification.checked_add(1).unwrap_or(NonZeroU16::MIN);
         let sequence = self.next_sequence();
-        self.push(Output::Send(Send { priority, identification, sequence }));
+        self.push(Output::Send(Send { version, priority, identification, sequence }));
     }
 }

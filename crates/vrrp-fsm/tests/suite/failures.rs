@@ -27,7 +27,8 @@ fn states(log: &[Output]) -> Vec<State> {
         | Output::SetAddresses { .. }
         | Output::Announce
         | Output::AskPromotion { .. }
-        | Output::Contended { .. } => None,
+        | Output::Contended { .. }
+        | Output::Conflict { .. } => None,
     };
     log.iter().filter_map(change).collect()
 }
@@ -284,7 +285,8 @@ fn a_pause_that_is_ended_leaves_no_timer_behind_whatever_has_failed_before() {
     host.router.handle_fault_cleared(now, Fault::CannotAdvertise);
     assert!(host.router.faults().is_empty());
     assert_eq!(host.router.state(), State::Initialize, "the addresses are being removed");
-    assert_eq!(host.router.poll_timeout(), None);
+    let answer_by = now + host.router.config().effect_deadline;
+    assert_eq!(host.router.poll_timeout(), Some(answer_by));
     host.answer(now, Ok(()));
     assert_eq!(host.router.state(), State::Backup);
 }

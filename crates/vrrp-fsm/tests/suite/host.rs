@@ -158,7 +158,8 @@ impl Host {
                 Output::Announce
                 | Output::AskPromotion { .. }
                 | Output::StateChanged { .. }
-                | Output::Contended { .. } => {}
+                | Output::Contended { .. }
+                | Output::Conflict { .. } => {}
             }
         }
     }
@@ -207,7 +208,8 @@ impl Host {
 /// An advertisement as another router with this configuration sends it.
 pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
     let source_address = source;
-    let config = config.priority(Priority::OWNER).start_delay(Duration::ZERO).guard(None);
+    let config = config.priority(Priority::OWNER).owner_skips_backup(true);
+    let config = config.start_delay(Duration::ZERO).guard(None);
     let mut host = Host::new(config, source_address);
     host.router.handle_startup(Instant::ZERO);
     let Some(Output::Send(mut send)) = host.router.poll_output() else { panic!("no Send") };

@@ -34,6 +34,7 @@ impl Tally {
         entry(self, "address list noted", statistics.address_list_noted);
         entry(self, "send failures", statistics.send_failures);
         entry(self, "effect failures", statistics.effect_failures);
+        entry(self, "effects unanswered", statistics.effects_unanswered);
         entry(self, "addresses lost", statistics.addresses_lost);
         entry(self, "late wakes", statistics.late_wakes);
         entry(self, "promotions vetoed", statistics.promotions_vetoed);
@@ -73,6 +74,8 @@ fn the_invariants_hold_after_every_step() {
         "announce",
         "ask",
         "contended",
+        "address conflict",
+        "owner conflict",
         "to initialize",
         "to backup",
         "to master",

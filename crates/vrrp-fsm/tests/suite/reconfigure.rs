@@ -83,7 +83,7 @@ fn what_makes_it_another_virtual_router_is_refused_and_changes_nothing() {
     let (mut host, now) = Host::master(config(100), "192.0.2.2");
     let mut other_vrid = config(100);
     other_vrid.vrid = Vrid::new(52).unwrap();
-    for other in [other_vrid, config(100).version(Version::V2), config_v6(100)] {
+    for other in [other_vrid, config_v6(100)] {
         let refused = host.router.handle_config(now, other);
         assert_eq!(refused, Err(ConfigError::IdentityChanged));
     }

@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    AddressesLostPolicy, Config, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
+    AddressesLostPolicy, Config, Conflict, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
     MAX_DATAGRAM_LEN, Output, PathId, Reason, SendFailed, State, Ticket, Verdict, VirtualRouter,
     Wanted, Why,
     vrrp_proto::{Advertisement, Ipv4Packet, Priority, Version, Vrid},
@@ -131,18 +131,25 @@ impl Observer {
             Op::Priority(priority) => {
                 self.input(op, |router, now| router.handle_priority(now, Priority::new(*priority)));
             }
-            Op::Reconfigure { priority, interval, addresses, guard } => {
+            Op::Reconfigure { priority, interval, addresses, guard, dialect } => {
                 let addresses = (1..=*addresses).map(|host| IpAddr::from([192, 0, 2, 100 + host]));
-                let config = self
-                    .router
-                    .config()
-                    .clone()
+                let config = dialect
+                    .speak(self.router.config().clone())
                     .priority(Priority::new(*priority))
                     .advertisement_interval(*interval)
                     .virtual_addresses(addresses.collect());
                 let config = with_guard(config, *guard);
                 self.input(op, |router, now| router.handle_config(now, config.clone()).unwrap());
             }
+            Op::TimeoutInBacklog => {
+                let (late, before) = (self.late(), self.visible());
+                self.input(op, VirtualRouter::handle_timeout_in_backlog);
+                // Only a Master acts before everything is heard.
+                let acts = before.state == State::Master;
+                assert!(acts || late || self.visible() == before);
+                assert!(acts || self.router.state() == before.state);
+            }
+            Op::MacChanged => self.input(op, VirtualRouter::handle_mac_changed),
             Op::Overflow => self.input(op, VirtualRouter::handle_overflow),
             Op::AddressesLost => self.input(op, VirtualRouter::handle_addresses_lost),
             Op::Verdict(verdict) => {
@@ -180,9 +187,11 @@ impl Observer {
 
     fn receive(&mut self, source: &str, priority: u8, interval: Duration, defect: Defect) {
         let template = self.router.config().clone().advertisement_interval(interval);
+        let alone = template.clone().also_version_2(false);
         let other_version = match template.version {
-            Version::V2 => template.clone().version(Version::V3),
-            Version::V3 => template.clone().version(Version::V2).advertisement_interval(SECOND),
+            Version::V2 => alone.version(Version::V3),
+            Version::V3 if template.also_version_2 => alone.version(Version::V2),
+            Version::V3 => alone.version(Version::V2).advertisement_interval(SECOND),
         };
         let sender = match defect {
             Defect::Version => other_version,
@@ -206,14 +215,20 @@ impl Observer {
         }
         // A late wake is answered first, whatever the packet is.
         let late = self.late();
-        let op = Op::Receive { source: 0, priority, interval, defect };
+        let index = SOURCES.iter().position(|known| *known == source).unwrap();
+        let op = Op::Receive { source: index, priority, interval, defect };
         let before = self.visible();
         let discards = self.discards();
         let mut result = Ok(());
         self.input(&op, |router, now| result = router.handle_datagram(now, packet.datagram()));
         let counted = self.discards() - discards;
         assert_eq!(counted, u64::from(result.is_err()), "one counter a discard: {result:?}");
-        if !matches!(defect, Defect::None | Defect::Addresses) || source == OWN {
+        let no_defect = match defect {
+            Defect::None | Defect::Addresses => true,
+            Defect::Version => self.router.config().also_version_2,
+            _ => false,
+        };
+        if !no_defect || source == OWN {
             assert!(result.is_err(), "{defect:?} from {source} was accepted");
         }
         if result.is_err() && !late {
@@ -298,7 +313,11 @@ impl Observer {
         input(&mut self.router, self.now);
         self.latest = self.now;
         let (outputs, twins) = (drain(&mut self.router), drain(&mut twin));
-        assert!(outputs.iter().map(essence).eq(twins.iter().map(essence)), "{outputs:?} {twins:?}");
+        // When a conflict was told of last is no part of the form.
+        let conflict = |output: &&Output| !matches!(output, Output::Conflict { .. });
+        let same = outputs.iter().filter(conflict).map(essence);
+        let same = same.eq(twins.iter().filter(conflict).map(essence));
+        assert!(same, "{outputs:?} {twins:?}");
         let mut canonical = self.router.clone();
         canonical.canonicalize(self.now);
         twin.canonicalize(twins_now);
@@ -318,6 +337,8 @@ impl Observer {
             Output::StateChanged { to: State::Backup, .. } => "to backup",
             Output::StateChanged { to: State::Master, .. } => "to master",
             Output::Contended { .. } => "contended",
+            Output::Conflict { conflict: Conflict::Owner { .. }, .. } => "owner conflict",
+            Output::Conflict { .. } => "address conflict",
         });
         match output {
             Output::Send(send) if send.priority.is_release() => {
@@ -327,7 +348,10 @@ impl Observer {
                 self.check_encoding(output);
             }
             Output::Send(send) => {
-                assert_eq!(self.router.state(), State::Master, "{op:?}");
+                let yields = self.router.config().advertise_before_yielding
+                    && before.state == State::Master
+                    && matches!(op, Op::Receive { .. });
+                assert!(self.router.state() == State::Master || yields, "{op:?}");
                 assert_eq!(send.priority, self.router.priority(), "{op:?}");
                 self.advertised = true;
                 self.check_encoding(output);
@@ -379,6 +403,10 @@ impl Observer {
                 assert_eq!(winner, address(OWN));
                 assert_ne!(loser, winner);
             }
+            Output::Conflict { conflict, total } => {
+                assert!(total > 0);
+                assert_eq!(conflict_of(op, before, &self.router), Some(conflict), "{op:?}");
+            }
         }
     }
 
@@ -394,6 +422,7 @@ impl Observer {
         let packet = Ipv4Packet::parse(bytes).unwrap();
         let parsed = Advertisement::parse(packet.payload(), packet.pseudo_header()).unwrap();
         let config = self.router.config();
+        assert_eq!(parsed.version(), send.version);
         assert_eq!(parsed.priority(), send.priority);
         assert_eq!(parsed.vrid(), config.vrid);
         assert_eq!(parsed.interval().as_duration(), config.advertisement_interval);
@@ -410,7 +439,7 @@ impl Observer {
                 // G-A1: no timer of the protocol; those of retries and pauses have their cause.
                 let pausing = now.faults.contains(Fault::CannotAdvertise)
                     || now.faults.contains(Fault::AddressesFailed);
-                let removing = self.installed && self.pending.is_none();
+                let removing = self.installed || self.pending.is_some();
                 let delayed = self.router.is_candidate() && !config.start_delay.is_zero();
                 let cause = pausing || removing || delayed;
                 assert!(now.deadline.is_none() || cause, "{op:?}: {now:?}");
@@ -498,5 +527,18 @@ fn essence(output: &Output) -> (&'static str, u8) {
         Output::StateChanged { to: State::Backup, .. } => ("to backup", 0),
         Output::StateChanged { to: State::Master, .. } => ("to master", 0),
         Output::Contended { ongoing, .. } => ("contended", u8::from(ongoing)),
+        Output::Conflict { .. } => ("conflict", 0),
+    }
+}
+
+/// What a received advertisement may give reason to shout about.
+fn conflict_of(op: &Op, before: &Visible, router: &VirtualRouter) -> Option<Conflict> {
+    let Op::Receive { source, priority, .. } = op else { return None };
+    let other = address(SOURCES[*source]);
+    if SOURCES[*source] == OWN {
+        (before.state != State::Initialize).then_some(Conflict::SourceAddress { address: other })
+    } else {
+        let owners = *priority == 255 && router.config().priority.is_owner();
+        owners.then_some(Conflict::Owner { other })
     }
 }

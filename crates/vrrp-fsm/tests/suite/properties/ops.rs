@@ -4,8 +4,8 @@ use core::{num::NonZeroU8, time::Duration};
 
 use proptest::prelude::*;
 use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, ReleasePolicy,
-    SendFailurePolicy, Verdict, vrrp_proto::Version,
+    AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, OwnerReception,
+    ReleasePolicy, SendFailurePolicy, Verdict, vrrp_proto::Version,
 };
 
 use crate::host::config;
@@ -13,6 +13,32 @@ use crate::host::config;
 pub(super) const OWN: &str = "192.0.2.5";
 pub(super) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
 pub(super) const FAULTS: [Fault; 8] = Fault::ALL;
+
+/// Which versions are spoken in a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    V2,
+    V3,
+    /// One or the other or both, and from one to the other while it runs.
+    Any(Speech),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speech {
+    V2,
+    Both,
+    V3,
+}
+
+impl Dialect {
+    pub(super) fn speak(self, config: Config) -> Config {
+        match self {
+            Self::V2 | Self::Any(Speech::V2) => config.version(Version::V2).also_version_2(false),
+            Self::V3 | Self::Any(Speech::V3) => config.version(Version::V3).also_version_2(false),
+            Self::Any(Speech::Both) => config.version(Version::V3).also_version_2(true),
+        }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) enum Op {
@@ -41,7 +67,10 @@ pub(super) enum Op {
         interval: Duration,
         addresses: u8,
         guard: Option<GuardConfig>,
+        dialect: Dialect,
     },
+    TimeoutInBacklog,
+    MacChanged,
     Overflow,
     AddressesLost,
     /// By the latest ticket.
@@ -62,20 +91,24 @@ pub(super) enum Defect {
     Addresses,
 }
 
-pub(super) fn interval(version: Version) -> BoxedStrategy<Duration> {
-    match version {
-        Version::V2 => (1..4_u64).prop_map(Duration::from_secs).boxed(),
-        Version::V3 => prop_oneof![Just(1), Just(10), 1..300_u64]
+pub(super) fn interval(dialect: Dialect) -> BoxedStrategy<Duration> {
+    match dialect {
+        Dialect::V2 | Dialect::Any(_) => (1..4_u64).prop_map(Duration::from_secs).boxed(),
+        Dialect::V3 => prop_oneof![Just(1), Just(10), 1..300_u64]
             .prop_map(|centiseconds| Duration::from_millis(10 * centiseconds))
             .boxed(),
     }
+}
+
+fn speech() -> impl Strategy<Value = Speech> {
+    prop_oneof![1 => Just(Speech::V2), 3 => Just(Speech::Both), 1 => Just(Speech::V3)]
 }
 
 pub(super) fn priority() -> impl Strategy<Value = u8> {
     prop_oneof![4 => 1..=254_u8, 1 => Just(100), 1 => Just(255)]
 }
 
-pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
+pub(super) fn op(dialect: Dialect) -> impl Strategy<Value = Op> {
     let defect = prop_oneof![
         8 => Just(Defect::None),
         1 => Just(Defect::Checksum),
@@ -86,7 +119,7 @@ pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
         1 => Just(Defect::Addresses),
     ];
     let received =
-        (0..SOURCES.len(), prop_oneof![5 => priority(), 1 => Just(0)], interval(version), defect)
+        (0..SOURCES.len(), prop_oneof![5 => priority(), 1 => Just(0)], interval(dialect), defect)
             .prop_map(|(source, priority, interval, defect)| Op::Receive {
                 source,
                 priority,
@@ -109,11 +142,17 @@ pub(super) fn op(version: Version) -> impl Strategy<Value = Op> {
         3 => (0..FAULTS.len()).prop_map(Op::FaultCleared),
         1 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Source),
         1 => any::<u8>().prop_map(Op::Priority),
-        1 => (priority(), interval(version), 1..4_u8, guard()).prop_map(
-            |(priority, interval, addresses, guard)| {
-                Op::Reconfigure { priority, interval, addresses, guard }
-            }
+        1 => (priority(), interval(dialect), 1..4_u8, guard(), speech()).prop_map(
+            move |(priority, interval, addresses, guard, speech)| {
+                let dialect = match dialect {
+                    Dialect::Any(_) => Dialect::Any(speech),
+                    other => other,
+                };
+                Op::Reconfigure { priority, interval, addresses, guard, dialect }
+            },
         ),
+        1 => Just(Op::TimeoutInBacklog),
+        1 => Just(Op::MacChanged),
         1 => Just(Op::Overflow),
         1 => Just(Op::AddressesLost),
         3 => verdict().prop_map(Op::Verdict),
@@ -145,53 +184,70 @@ fn delay() -> impl Strategy<Value = Duration> {
     prop_oneof![3 => Just(0), 1 => 1..5_000_u64].prop_map(Duration::from_millis)
 }
 
-pub(super) fn arbitrary_config() -> impl Strategy<Value = Config> {
-    prop_oneof![Just(Version::V2), Just(Version::V3), Just(Version::V3)].prop_flat_map(|version| {
-        let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-        let modes = (any::<bool>(), any::<bool>(), delay(), delay());
-        (priority(), interval(version), modes, policies, 1..6_u8, guard()).prop_map(
-            move |(
-                priority,
-                interval,
-                (preempt, answer, preempt_delay, start_delay),
-                (anyone, late, keep, step_down),
-                missed,
-                guard,
-            )| {
-                let config = config(priority)
-                    .preempt_delay(preempt_delay)
-                    .start_delay(start_delay)
-                    .version(version)
-                    .advertisement_interval(interval)
-                    .preempt_mode(preempt)
-                    .immediate_answer(answer)
-                    .missed_advertisements(missed)
-                    .late_wake_rule(late)
-                    .address_list_mismatch(AddressListPolicy::Count)
-                    .release_from(if anyone {
-                        ReleasePolicy::Anyone
-                    } else {
-                        ReleasePolicy::RecordedMaster
-                    })
-                    .send_failure(if keep {
-                        SendFailurePolicy::Keep
-                    } else {
-                        SendFailurePolicy::Release
-                    })
-                    .addresses_lost(if step_down {
-                        AddressesLostPolicy::StepDown
-                    } else {
-                        AddressesLostPolicy::Reinstall
-                    });
-                with_guard(config, guard)
-            },
-        )
-    })
+fn dialect() -> impl Strategy<Value = Dialect> {
+    prop_oneof![
+        1 => Just(Dialect::V2),
+        2 => Just(Dialect::V3),
+        2 => speech().prop_map(Dialect::Any),
+    ]
+}
+
+pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config> {
+    let policies = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let modes = (any::<bool>(), any::<bool>(), delay(), delay());
+    let reception = prop_oneof![
+        Just(OwnerReception::ByVersion),
+        Just(OwnerReception::Always),
+        Just(OwnerReception::Never)
+    ];
+    let refresh = prop_oneof![2 => Just(None), 1 => (1..5_u64).prop_map(Some)];
+    let extras = (any::<bool>(), any::<bool>(), reception, refresh, 1..30_u64, guard());
+    (priority(), interval(dialect), modes, policies, 1..6_u8, extras).prop_map(
+        move |(
+            priority,
+            interval,
+            (preempt, answer, preempt_delay, start_delay),
+            (anyone, late, keep, step_down),
+            missed,
+            (at_once, say_so, reception, refresh, deadline, guard),
+        )| {
+            let config = dialect
+                .speak(config(priority))
+                .preempt_delay(preempt_delay)
+                .start_delay(start_delay)
+                .advertisement_interval(interval)
+                .preempt_mode(preempt)
+                .immediate_answer(answer)
+                .missed_advertisements(missed)
+                .late_wake_rule(late)
+                .owner_skips_backup(at_once)
+                .owner_reception(reception)
+                .advertise_before_yielding(say_so)
+                .announce_refresh(refresh.map(Duration::from_secs))
+                .effect_deadline(Duration::from_secs(deadline))
+                .address_list_mismatch(AddressListPolicy::Count)
+                .release_from(if anyone {
+                    ReleasePolicy::Anyone
+                } else {
+                    ReleasePolicy::RecordedMaster
+                })
+                .send_failure(if keep {
+                    SendFailurePolicy::Keep
+                } else {
+                    SendFailurePolicy::Release
+                })
+                .addresses_lost(if step_down {
+                    AddressesLostPolicy::StepDown
+                } else {
+                    AddressesLostPolicy::Reinstall
+                });
+            with_guard(config, guard)
+        },
+    )
 }
 
 pub(super) fn scenario() -> impl Strategy<Value = (Config, Vec<Op>)> {
-    arbitrary_config().prop_flat_map(|config| {
-        let version = config.version;
-        (Just(config), proptest::collection::vec(op(version), 1..80))
+    dialect().prop_flat_map(|dialect| {
+        (arbitrary_config(dialect), proptest::collection::vec(op(dialect), 1..80))
     })
 }
