@@ -28,6 +28,9 @@ const USAGE: &str = "campaign [--router-seconds N] [--seed FIRST] [--jobs N] [--
 /// Smaller campaigns do not have to see everything.
 const WHOLE: u64 = 10_000_000;
 
+/// So many random scenarios for each round of counterexamples.
+const COUNTEREXAMPLES: u64 = 1_000;
+
 fn main() -> ExitCode {
     let result = Options::parse(std::env::args().skip(1)).and_then(|options| options.run());
     result.unwrap_or_else(|error| {
@@ -119,7 +122,11 @@ impl Options {
             {
                 let before = report.router_time.as_secs();
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if let Some(failure) = report.run(&self.scenario(seed))? {
+                let mut failure = report.run(&self.scenario(seed))?;
+                if failure.is_none() && seed.is_multiple_of(COUNTEREXAMPLES) {
+                    failure = report.run_counterexamples(seed)?;
+                }
+                if let Some(failure) = failure {
                     stop.store(true, Ordering::Relaxed);
                     failures
                         .lock()
@@ -156,7 +163,10 @@ impl Options {
     /// What failed, made small.
     fn tell(&self, failure: &Failure) -> Result<ExitCode, Box<dyn Error>> {
         println!("{}", failure.violation);
-        println!("replay: --replay {} (with the same --interval)\n", failure.scenario.seed);
+        let seed = failure.scenario.seed;
+        if failure.scenario == self.scenario(seed) {
+            println!("replay: --replay {seed} (with the same --interval)\n");
+        }
         let small = failure.shrink();
         let [program, picture] = small.save(&self.out)?;
         println!("shrunk to:\n\n{}\n{small}", small.scenario.to_rust());

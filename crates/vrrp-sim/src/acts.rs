@@ -1,6 +1,6 @@
 //! What can be done to routers and to the network between them.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use vrrp_fsm::{ConfigError, Fault, VirtualRouter};
 use vrrp_proto::Priority;
@@ -8,6 +8,7 @@ use vrrp_proto::Priority;
 use crate::{
     Chance, RouterId, Simulation, Subject, Violation, What,
     forge::{Forgery, forge},
+    host::Packet,
     input::Input,
     invariants::Checker,
     simulation::Event,
@@ -185,6 +186,13 @@ impl Simulation {
         self.network.set_echo(echo);
     }
 
+    /// Lets echoes seem to come from another address, as a hairpin that translates addresses does:
+    /// nobody can know its own advertisements then.
+    pub fn set_disguise(&mut self, source: IpAddr) {
+        self.network.set_disguise(Some(source));
+        self.count(Subject::Fault, "disguise");
+    }
+
     /// Sends a router a changed copy of the latest genuine advertisement. Whatever the change, it
     /// must not matter to anybody. Nothing happens before the first advertisement.
     pub fn send_forgery(&mut self, to: RouterId, forgery: Forgery) {
@@ -208,7 +216,8 @@ impl Simulation {
     /// Delivers a late copy of the latest genuine advertisement to one router. Nothing happens before
     /// the first one.
     pub fn replay(&mut self, to: RouterId, after: Duration) {
-        let Some(packet) = self.latest.clone() else { return };
+        let Some(latest) = self.latest.clone() else { return };
+        let packet = Packet { answers: 0, ..latest };
         self.count(Subject::Fault, "replay");
         self.queue.push(self.now + after, Event::Arrives { to, packet });
     }

@@ -109,12 +109,20 @@ pub(crate) fn forge(genuine: &Packet, forgery: Forgery) -> Option<Packet> {
         Forgery::AuthenticationType | Forgery::OtherAuthentication | Forgery::Password => {
             return None;
         }
-        Forgery::Stranger => forged.set_source()?,
+        Forgery::Stranger => forged.set_source(with_last_octet(forged.source, 250))?,
     }
     if forgery != Forgery::Checksum {
         forged.correct_checksum()?;
     }
     forged.finish()
+}
+
+/// The same advertisement as if another host had sent it.
+pub(crate) fn disguise(genuine: &Packet, source: IpAddr) -> Option<Packet> {
+    let mut forged = Draft::from(genuine)?;
+    forged.set_source(source)?;
+    forged.correct_checksum()?;
+    Some(Packet { answers: genuine.answers, ..forged.finish()? })
 }
 
 /// A packet in its parts.
@@ -148,9 +156,11 @@ impl Draft {
         Some(())
     }
 
-    /// Another host of the same network, which is no router here.
-    fn set_source(&mut self) -> Option<()> {
-        self.source = with_last_octet(self.source, 250);
+    fn set_source(&mut self, source: IpAddr) -> Option<()> {
+        if source.is_ipv4() != self.source.is_ipv4() {
+            return None;
+        }
+        self.source = source;
         if let IpAddr::V4(source) = self.source {
             let field = self.header.get_mut(ipv4::SOURCE..ipv4::DESTINATION)?;
             field.copy_from_slice(&source.octets());
@@ -200,7 +210,7 @@ impl Draft {
         }
         let (source, destination, hop_limit) = (self.source, self.destination, self.hop_limit);
         self.header.append(&mut self.message);
-        Some(Packet { source, destination, hop_limit, octets: self.header.into() })
+        Some(Packet { source, destination, hop_limit, octets: self.header.into(), answers: 0 })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use vrrp_fsm::{Config, Datagram, Discard, EffectId, Instant, PathId, VirtualRouter, Wanted};
 
-use crate::{Chance, invariants::Checker, local_clock::LocalClock};
+use crate::{Chance, invariants::Checker, local_clock::LocalClock, witness::History};
 
 /// Names a router of one [`Simulation`](crate::Simulation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,8 @@ pub(crate) struct Packet {
     pub(crate) hop_limit: u8,
     /// IPv4: the whole packet. IPv6: the payload.
     pub(crate) octets: Arc<[u8]>,
+    /// How many answers led to it: 0 for an advertisement that came by a timer.
+    pub(crate) answers: u32,
 }
 
 impl Packet {
@@ -128,6 +130,7 @@ pub(crate) struct Host {
     /// When the process wakes for it, on the simulation's clock.
     pub(crate) wake_at: Option<Instant>,
     pub(crate) checker: Checker,
+    pub(crate) history: History,
 }
 
 impl Host {
@@ -149,6 +152,7 @@ impl Host {
     pub(crate) fn end_process(&mut self) {
         self.machine = None;
         self.incarnation += 1;
+        self.history = History::default();
         self.paused = false;
         self.receive_queue.clear();
         self.overflowed = false;

@@ -39,6 +39,8 @@ pub enum Invariant {
     Reports,
     /// The fixed queue of outputs was large enough.
     OutputsKept,
+    /// What hardening excludes does not happen (see [`Counterexample`](crate::Counterexample)).
+    Hardening,
     /// No more advertisements leave than the interval, one answer every 10 ms and transitions explain.
     NoStorm,
     /// In a quiet network exactly one Master remains, and in time (see [`Bounds`](crate::Bounds)).
@@ -316,9 +318,9 @@ pub(crate) fn heard(packet: &Packet) -> Option<HeardAdvertisement> {
 }
 
 pub(crate) struct HeardAdvertisement {
-    source: IpAddr,
-    priority: Priority,
-    interval: Interval,
+    pub(crate) source: IpAddr,
+    pub(crate) priority: Priority,
+    pub(crate) interval: Interval,
 }
 
 /// `Master_Down_Interval`, computed apart from the machine (RFC 9568 §6.1, RFC 3768 §6.1).

@@ -60,6 +60,7 @@
 mod acts;
 mod campaign;
 mod chance;
+mod counterexample;
 mod forge;
 mod host;
 mod input;
@@ -77,9 +78,11 @@ mod step;
 mod svg;
 mod tally;
 mod timeline;
+mod witness;
 
 pub use campaign::{Failure, Report};
 pub use chance::Chance;
+pub use counterexample::Counterexample;
 pub use forge::Forgery;
 pub use host::{Conditions, RouterId};
 pub use invariants::{Invariant, Violation};

@@ -1,6 +1,6 @@
 //! The wires: who reaches whom, how late, how often twice and how often not at all.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::Instant;
@@ -81,6 +81,8 @@ pub(crate) struct Network {
     ways: Vec<Vec<Way>>,
     /// How likely a sender hears its own packet: a hairpin, a mirror port, a multicast loop.
     echo: Chance,
+    /// The address that an echo seems to come from.
+    disguise: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,6 +108,20 @@ impl Network {
 
     pub(crate) fn set_echo(&mut self, echo: Chance) {
         self.echo = echo;
+    }
+
+    pub(crate) fn set_disguise(&mut self, source: Option<IpAddr>) {
+        self.disguise = source;
+    }
+
+    pub(crate) fn disguise(&self) -> Option<IpAddr> {
+        self.disguise
+    }
+
+    /// Whether nothing gets from one router to another.
+    pub(crate) fn is_cut(&self, from: RouterId, to: RouterId) -> bool {
+        let way = self.ways.get(from.index()).and_then(|row| row.get(to.index()));
+        way.is_none_or(|way| way.cut)
     }
 
     pub(crate) fn set_link(&mut self, from: RouterId, to: RouterId, link: Link) {

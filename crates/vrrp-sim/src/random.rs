@@ -179,7 +179,7 @@ impl Group {
     fn act(&self, rng: &mut Rng, link: Link) -> (Duration, Act) {
         let id = RouterId::from_index(rng.usize(0..self.size));
         let other = RouterId::from_index(rng.usize(0..self.size));
-        let act = match rng.u8(0..23) {
+        let act = match rng.u8(0..24) {
             0 => Act::Start(id),
             1 => Act::Crash(id),
             2 => Act::Kill(id),
@@ -205,6 +205,7 @@ impl Group {
             }),
             20 => Act::Replay(id, up_to(rng, self.interval * 4)),
             21 => Act::SetEcho(Chance::percent(*pick(rng, &[0, 50, 100]))),
+            22 => Act::SetDisguise(self.source(self.size)),
             _ => Act::SetConditions(id, self.bad_conditions(rng)),
         };
         // Sometimes at once, often about when timers expire, sometimes much later.
@@ -245,7 +246,8 @@ impl Group {
 /// Clocks as they are bought, and up to a percent wrong, in parts per million.
 const DRIFTS: &[i32] = &[0, 0, 500, -500, 5_000, -10_000, 10_000];
 
-const VRID: Vrid = match Vrid::new(51) {
+/// The virtual router of all scenarios made here.
+pub(crate) const VRID: Vrid = match Vrid::new(51) {
     Ok(vrid) => vrid,
     Err(_) => unreachable!(),
 };

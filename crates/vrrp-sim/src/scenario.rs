@@ -96,6 +96,7 @@ pub enum Act {
     Heal,
     SetLinks(Link),
     SetEcho(Chance),
+    SetDisguise(IpAddr),
     SetConditions(RouterId, Conditions),
 }
 
@@ -176,6 +177,7 @@ impl Act {
             Self::Heal => simulation.heal(),
             Self::SetLinks(link) => simulation.set_links(link),
             Self::SetEcho(echo) => simulation.set_echo(echo),
+            Self::SetDisguise(source) => simulation.set_disguise(source),
             Self::SetConditions(id, conditions) => simulation.set_conditions(id, conditions),
         }
         Ok(())

@@ -6,7 +6,7 @@ use vrrp_fsm::{Instant, State, VirtualRouter};
 use vrrp_proto::Version;
 
 use crate::{
-    Chance, Invariant, RouterId, Simulation, Subject, Violation,
+    Chance, Counterexample, Invariant, RouterId, Simulation, Subject, Violation,
     host::Host,
     invariants::{down_interval, skew_time},
     simulation::Event,
@@ -85,6 +85,8 @@ impl Simulation {
         self.watch_duals()?;
         let result = self.settle_watched();
         self.duals.armed = false;
+        // There are no echoes by now, and answers to earlier ones are gone.
+        self.network.set_disguise(None);
         result
     }
 
@@ -116,6 +118,9 @@ impl Simulation {
             return Err(self.violation(None, (Invariant::Stability, found)));
         }
         self.count(Subject::Bound, "one master, and it stays");
+        if let Some(master) = master {
+            self.witness_settled(master);
+        }
         Ok(master)
     }
 
@@ -276,10 +281,8 @@ impl Simulation {
     /// After every change of state: counts what no protocol can exclude, and in quiet times measures it.
     pub(crate) fn watch_duals(&mut self) -> Result<(), Violation> {
         let masters = self.masters().count();
-        match masters {
-            0 => self.count(Subject::Seen, "no master"),
-            1 => {}
-            _ => self.count(Subject::Seen, "two masters"),
+        if masters == 0 {
+            self.show(Counterexample::NoMaster);
         }
         if !self.duals.armed {
             return Ok(());

@@ -316,7 +316,11 @@ impl Act {
             Self::Partition(first) if first > index => Self::Partition(first - 1),
             Self::Cut(from, to) => Self::Cut(moved(from)?, moved(to)?),
             Self::SetConditions(id, conditions) => Self::SetConditions(moved(id)?, conditions),
-            same @ (Self::Partition(_) | Self::Heal | Self::SetLinks(_) | Self::SetEcho(_)) => same,
+            same @ (Self::Partition(_)
+            | Self::Heal
+            | Self::SetLinks(_)
+            | Self::SetEcho(_)
+            | Self::SetDisguise(_)) => same,
         })
     }
 }

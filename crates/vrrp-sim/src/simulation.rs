@@ -13,6 +13,7 @@ use crate::{
     network::Network,
     queue::Queue,
     settle::DualWatch,
+    witness::History,
 };
 
 /// Routers on one link, in virtual time.
@@ -35,6 +36,8 @@ pub struct Simulation {
     pub(crate) latest: Option<Packet>,
     /// How many state changes there were, also of machines that are gone.
     pub(crate) transitions: u64,
+    /// How many answers led to what the step under way sends.
+    pub(crate) answers: u32,
     /// How many inputs the machines were given.
     pub(crate) events: u64,
     pub(crate) outputs: Vec<Output>,
@@ -65,6 +68,7 @@ impl Simulation {
             latest: None,
             transitions: 0,
             events: 0,
+            answers: 0,
             outputs: Vec::new(),
             buffer: vec![0; MAX_DATAGRAM_LEN],
         }
@@ -112,6 +116,7 @@ impl Simulation {
             installed: false,
             deadline: None,
             wake_at: None,
+            history: History::default(),
         });
         self.network.add_router();
         if let Some(timeline) = &mut self.timeline {

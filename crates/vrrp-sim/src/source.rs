@@ -282,6 +282,7 @@ fn act(act: &Act) -> String {
         Act::Heal => "Heal".to_owned(),
         Act::SetLinks(to) => format!("SetLinks({})", link(to)),
         Act::SetEcho(echo) => format!("SetEcho({})", chance(*echo)),
+        Act::SetDisguise(source) => format!("SetDisguise({})", address(*source)),
         Act::SetConditions(id, to) => {
             format!("SetConditions({}, {})", router(*id), conditions(to))
         }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use vrrp_fsm::{Conflict, Counter, EffectId, Fault, Output, PathId, Reason, Send, State, Wanted};
 
 use crate::{
-    Invariant, RouterId, Simulation, Subject, Violation, What,
+    Counterexample, Invariant, RouterId, Simulation, Subject, Violation, What,
     chance::up_to,
-    host::{BATCH, Packet},
+    forge::disguise,
+    host::{BATCH, Host, Packet},
     input::Input,
     invariants::{Broken, Snapshot, Step, well_formed},
     network::Fate,
     simulation::Event,
+    witness::Seen,
 };
 
 impl Simulation {
@@ -29,6 +31,7 @@ impl Simulation {
         while let Some(output) = machine.poll_output() {
             outputs.push(output);
         }
+        let after = Snapshot::of(machine);
         let step = Step {
             now,
             input,
@@ -36,12 +39,11 @@ impl Simulation {
             config: &host.config,
             source: host.source,
             before,
-            after: Snapshot::of(machine),
+            after,
             outputs: &outputs,
             installed: host.installed,
         };
         let checked = host.checker.step(&step);
-        let after = machine.state();
         let deadline = machine.poll_timeout();
         if deadline != host.deadline {
             host.deadline = deadline;
@@ -54,9 +56,11 @@ impl Simulation {
         if let Some(discard) = verdict {
             self.count(Subject::Discard, discard.counter().name());
         }
-        if before.state != after {
+        let seen = Seen { now, input, verdict, before, after, outputs: &outputs };
+        self.witness(id, &seen)?;
+        if before.state != after.state {
             self.transitions += 1;
-            if after == State::Master {
+            if after.state == State::Master {
                 self.note(Some(id), || What::Promoted);
             }
             self.watch_duals()?;
@@ -107,6 +111,15 @@ impl Simulation {
             }
             Output::Contended { winner, loser, duration, ongoing } => {
                 self.count(Subject::Output, if ongoing { "contended still" } else { "contended" });
+                let unheard = |host: &Host| host.source == loser;
+                let deaf = self.hosts.iter().position(unheard).map(RouterId::from_index);
+                if ongoing
+                    && deaf.is_some_and(|deaf| {
+                        self.network.is_cut(id, deaf) && !self.network.is_cut(deaf, id)
+                    })
+                {
+                    self.show(Counterexample::OneWay);
+                }
                 self.note(Some(id), || {
                     let still = if ongoing { " and goes on" } else { "" };
                     let text = format!(
@@ -133,14 +146,14 @@ impl Simulation {
             return Ok(false);
         }
         let Some(machine) = &host.machine else { return Ok(false) };
-        let source = host.source;
+        let (source, answers) = (host.source, self.answers);
         let mut packets = Vec::with_capacity(1);
         let mut broken = None;
         for destination in machine.destinations(PathId::FIRST) {
             match machine.encode(&send, PathId::FIRST, destination, &mut self.buffer) {
                 Ok(octets) => {
                     let octets = Arc::from(octets);
-                    packets.push(Packet { source, destination, hop_limit: 255, octets });
+                    packets.push(Packet { source, destination, hop_limit: 255, octets, answers });
                 }
                 Err(error) => broken = Some((Invariant::WellFormed, error.to_string())),
             }
@@ -159,13 +172,17 @@ impl Simulation {
     }
 
     /// Puts a packet on the wire.
-    pub(crate) fn transmit(&mut self, from: RouterId, packet: &Packet) {
+    pub(crate) fn transmit(&mut self, from: RouterId, original: &Packet) {
         for to in self.routers() {
             let Some(host) = self.host(to) else { continue };
-            if !packet.destination.is_multicast() && packet.destination != host.source {
+            let destination = original.destination;
+            if !destination.is_multicast() && destination != host.source {
                 continue;
             }
             let fate = self.network.fate(&mut self.rng, self.now, from, to);
+            let disguised = self.network.disguise().filter(|_| to == from);
+            let packet = disguised.and_then(|as_from| disguise(original, as_from));
+            let packet = packet.as_ref().unwrap_or(original);
             let mut arrive = |after| {
                 self.queue.push(self.now + after, Event::Arrives { to, packet: packet.clone() });
             };

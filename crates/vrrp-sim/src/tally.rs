@@ -23,6 +23,8 @@ pub enum Subject {
     Fault,
     /// What no protocol can exclude, seen to happen.
     Seen,
+    /// Tempting claims, seen to be wrong: each [`Counterexample`](crate::Counterexample).
+    Counterexample,
     /// Bounds that were measured and held.
     Bound,
 }
@@ -36,6 +38,7 @@ impl Subject {
             Self::Network => "network",
             Self::Fault => "fault",
             Self::Seen => "seen",
+            Self::Counterexample => "counterexample",
             Self::Bound => "bound",
         }
     }
@@ -79,7 +82,7 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (subject, what, count) in self.iter() {
-            writeln!(f, "{:<8} {what:<34} {count:>12}", subject.name())?;
+            writeln!(f, "{:<14} {what:<34} {count:>12}", subject.name())?;
         }
         Ok(())
     }

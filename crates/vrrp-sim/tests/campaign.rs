@@ -29,6 +29,9 @@ fn random_scenarios_keep_every_invariant_and_bound() {
     let runs = number("VRRP_SIM_RUNS").unwrap_or(RUNS);
     let started = Instant::now();
     let mut report = Report::default();
+    if let Some(failure) = report.run_counterexamples(FIRST_SEED).unwrap() {
+        tell(&failure);
+    }
     for seed in FIRST_SEED..FIRST_SEED + runs {
         if let Some(failure) = report.run(&Scenario::random(seed)).unwrap() {
             tell(&failure);

@@ -229,9 +229,13 @@ impl Backup {
         }
     }
 
-    /// Whether `source` may be the Master, as far as we know.
+    /// Whether `source` may be the Master, as far as we know. One of a lower priority is not while a
+    /// better one advertises: its farewell changes nothing.
     fn is_master(&self, source: IpAddr) -> bool {
-        [self.master, self.inferior].into_iter().flatten().any(|master| master.source == source)
+        [self.master, self.replaceable()]
+            .into_iter()
+            .flatten()
+            .any(|master| master.source == source)
     }
 
     /// The Master of a lower priority that is about to be replaced, unless a better one has

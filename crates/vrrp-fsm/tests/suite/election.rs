@@ -274,6 +274,21 @@ fn a_worse_router_that_speaks_up_does_not_make_the_master_a_stranger() {
 }
 
 #[test]
+fn a_worse_master_that_leaves_a_better_one_changes_nothing() {
+    let mut host = Host::started(config(100), "192.0.2.2");
+    host.receive(at(1), &advertisement(config(100), "192.0.2.3", 200)).unwrap();
+    host.receive(at(2), &advertisement(config(100), "192.0.2.4", 50)).unwrap();
+    host.receive(at(3), &advertisement(config(100), "192.0.2.4", 0)).unwrap();
+    assert_eq!(host.router.poll_timeout(), Some(at(1) + DOWN));
+    assert_eq!(host.router.statistics().priority_zero_ignored, 1);
+    // When the better one has been silent for two intervals, the worse one is who counts.
+    let later = at(4) + 2 * SECOND;
+    host.receive(later, &advertisement(config(100), "192.0.2.4", 50)).unwrap();
+    host.receive(later, &advertisement(config(100), "192.0.2.4", 0)).unwrap();
+    assert_eq!(host.router.poll_timeout(), Some(later + SKEW));
+}
+
+#[test]
 fn a_master_answers_priority_zero() {
     let (mut host, now) = Host::master(config(100), "192.0.2.2");
     let now = now + SECOND / 2;

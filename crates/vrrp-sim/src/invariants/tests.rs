@@ -184,6 +184,7 @@ fn a_discard_that_matters_is_noticed() {
         destination: SOURCE,
         hop_limit: 255,
         octets: std::sync::Arc::from([0_u8; 20]),
+        answers: 0,
     };
     for (after, expected) in [
         (counted, None),
@@ -251,7 +252,8 @@ fn what_is_sent_has_to_be_ours_and_valid() {
     let destination = machine.destinations(PathId::FIRST).next().unwrap();
     let mut buffer = [0; 64];
     let octets = machine.encode(send, PathId::FIRST, destination, &mut buffer).unwrap();
-    let packet = Packet { source: SOURCE, destination, hop_limit: 255, octets: octets.into() };
+    let packet =
+        Packet { source: SOURCE, destination, hop_limit: 255, octets: octets.into(), answers: 0 };
     assert_eq!(well_formed(&packet, &config(), SOURCE), Ok(()));
     let other = config().virtual_addresses(vec![IpAddr::from([192, 0, 2, 9])]);
     assert_eq!(well_formed(&packet, &other, SOURCE).unwrap_err().0, Invariant::WellFormed);
