@@ -135,7 +135,10 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
 
     fn routers(&mut self) {
         for index in (0..self.best.routers.len()).rev() {
-            self.attempt_with_luck(|scenario| scenario.remove_router(index));
+            // What was done to it may have only taken time: then anybody will do.
+            let _found = [None, Some(RouterId::from_index(0))].into_iter().any(|instead| {
+                self.attempt_with_luck(|scenario| scenario.remove_router(index, instead))
+            });
         }
     }
 
@@ -277,25 +280,27 @@ const PLAINER_CONFIGS: &[fn(&mut Config, &Config)] = &[
 ];
 
 impl Scenario {
-    /// Leaves out a router and all that is done to it.
-    fn remove_router(&mut self, index: usize) {
+    /// Leaves out a router. What is done to it is left out, too, or done to another one.
+    fn remove_router(&mut self, index: usize, instead: Option<RouterId>) {
         if self.routers.len() <= 1 || index >= self.routers.len() {
             return;
         }
         self.routers.remove(index);
         for round in &mut self.rounds {
             let acts = core::mem::take(&mut round.acts).into_iter();
-            round.acts =
-                acts.filter_map(|(after, act)| Some((after, act.without(index)?))).collect();
+            round.acts = acts
+                .filter_map(|(after, act)| Some((after, act.without(index, instead)?)))
+                .collect();
         }
     }
 }
 
 impl Act {
-    /// The same in a world without the router of this index; `None` if it is about that one.
-    fn without(self, index: usize) -> Option<Self> {
+    /// The same in a world without the router of this index, about another one `instead` if it is about
+    /// that.
+    fn without(self, index: usize, instead: Option<RouterId>) -> Option<Self> {
         let moved = |id: RouterId| match id.index() {
-            at if at == index => None,
+            at if at == index => instead,
             at if at > index => Some(RouterId::from_index(at - 1)),
             _ => Some(id),
         };
