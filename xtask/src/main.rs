@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod host;
+mod interop;
 mod ledger;
 mod package;
 mod packages;
@@ -29,6 +30,7 @@ enum Task {
     Test(test::Arguments),
     Bench(bench::Arguments),
     Fuzz(fuzz::Arguments),
+    Interop(interop::Arguments),
     Ledger(ledger::Arguments),
     Package(package::Arguments),
     Sim(sim::Arguments),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Interop(arguments) => interop::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
