@@ -10,6 +10,7 @@
 //!              add(), remove()            a batch of addresses, routes, rules; idempotent; one result for each
 //!  Monitor     poll() -> Event            what has changed, by us or by others
 //!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
+//!  AnnouncementSchedule, Pacer            when to announce what, at which rate (pure)
 //!  difference(wanted, present)            what to remove and to add (pure)
 //!  primary_ipv4(), link_local_ipv6()      which own address to send from (pure)
 //!  Macvlan                                an interface for a virtual MAC address
@@ -62,6 +63,7 @@
 
 mod address;
 mod announce;
+mod announcements;
 mod change;
 mod client;
 mod difference;
@@ -75,12 +77,14 @@ mod object;
 mod prefix;
 mod route;
 mod rule;
+mod schedule;
 mod source;
 mod sys;
 mod sysctl;
 
 pub use address::{Address, InvalidAddress, MAX_LABEL_LEN, PresentAddress, Scope};
 pub use announce::Announcer;
+pub use announcements::Announcements;
 pub use change::Change;
 pub use client::Client;
 pub use difference::{Difference, difference};
@@ -98,6 +102,7 @@ pub use object::{InvalidObject, Object, ObjectKey};
 pub use prefix::{InvalidPrefix, Prefix};
 pub use route::{InvalidRoute, Metric, NextHop, Route, RouteKey, RouteKind, RouterPreference};
 pub use rule::{InvalidRule, Rule, RuleAction};
+pub use schedule::{Announcement, AnnouncementSchedule, Pacer};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 

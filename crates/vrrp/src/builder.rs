@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
-use vip_netlink::{Address, Announcer, Client, Monitor, PresentAddress, Scope};
+use vip_netlink::{Address, Announcer, Client, Monitor, Pacer, PresentAddress, Scope};
 use vrrp_fsm::VirtualRouter as Machine;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 
@@ -139,6 +139,7 @@ impl RouterBuilder {
             kernel,
             announcer,
             links,
+            pacer: Pacer::new(),
             ports,
             events: EventSink::new(self.event_capacity),
             buffer: Shared::buffer(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use reactor::Clock;
-use vip_netlink::{Announcer, Client};
+use vip_netlink::{Announcer, Client, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
     Condition, Datagram, EffectFailed, Fault, Faults, Instant, MAX_DATAGRAM_LEN, Output, PathId,
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) kernel: Client,
     pub(crate) announcer: Announcer,
     pub(crate) links: Links,
+    /// The rates of announcements on each interface.
+    pub(crate) pacer: Pacer,
     pub(crate) ports: Vec<Port>,
     pub(crate) events: EventSink,
     pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
@@ -118,9 +120,9 @@ impl Instance {
     }
 
     /// The next moment at which [`Instance::handle_timeout`] has something to do.
-    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let work = self.addresses.is_working().then_some(now);
-        [work, self.machine.poll_timeout(), self.schedule.poll_timeout()]
+    pub(crate) fn poll_timeout(&self, shared: &Shared) -> Option<Instant> {
+        let work = self.addresses.is_working().then(|| shared.now());
+        [work, self.machine.poll_timeout(), self.schedule.poll_timeout(&shared.pacer)]
             .into_iter()
             .flatten()
             .min()
@@ -255,6 +257,7 @@ impl Instance {
                 held.present = false;
             }
         }
+        self.schedule.handle_gone(removed);
         let held = removed.iter().filter_map(|index| self.addresses.held.get(*index));
         if let Some(address) = shared.links.shown_all(held.map(|held| &held.address)) {
             shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
@@ -376,7 +379,7 @@ impl Instance {
         if self.addresses.is_working() {
             let step = self.addresses.step(&mut shared.kernel, &shared.links);
             for index in &step.added {
-                self.schedule.handle_present(*index);
+                self.schedule.handle_present(*index, &self.addresses.held);
             }
             for (index, error) in step.failed {
                 // Thousands of addresses may fail, for one reason, ten times a second.
@@ -392,7 +395,8 @@ impl Instance {
             if let Some(done) = step.complete {
                 let now = shared.now();
                 if done.wanted == Wanted::All {
-                    self.schedule.handle_complete(now, self.addresses.present());
+                    let present = self.addresses.present();
+                    self.schedule.handle_complete(now, &present, &self.addresses.held);
                 }
                 if done.success && done.wanted == Wanted::All {
                     self.failures_told = 0;
@@ -489,7 +493,7 @@ impl Instance {
         let now = shared.now();
         let mut forwarding = None;
         for _ in 0..FRAMES_A_STEP {
-            let Some(index) = self.schedule.next(now) else { return };
+            let Some(index) = self.schedule.poll_output(now, &mut shared.pacer) else { return };
             let Some(address) = self.addresses.held.get(index).map(|held| &held.address) else {
                 continue;
             };

@@ -61,9 +61,17 @@ impl Router {
     fn note(&mut self, event: Event) {
         match event {
             Event::Link(link) => {
-                let (index, mac) = (link.index, link.mac);
+                let (index, mac, up) = (link.index, link.mac, link.up);
                 let before = self.shared.links.insert(link);
                 self.changes.links = true;
+                if before.as_ref().is_some_and(|before| before.up != up) {
+                    for instance in 0..self.instances.len() {
+                        self.with(instance, |instance, shared| {
+                            instance.schedule.handle_link(shared.now(), index, up);
+                            instance.work(shared);
+                        });
+                    }
+                }
                 if before.is_some_and(|before| before.mac != mac) {
                     for instance in 0..self.instances.len() {
                         self.with(instance, |instance, shared| {

@@ -102,7 +102,6 @@ mod sys;
 mod virtual_router;
 
 pub use address::{VirtualAddress, VirtualAddressError};
-pub use announce::Announcements;
 pub use builder::RouterBuilder;
 pub use election::{Election, Leadership};
 pub use error::{
@@ -115,6 +114,7 @@ pub use orphans::{Orphan, remove_orphans};
 pub use router::Router;
 pub use running::RunningRouter;
 pub use status::{Status, TrackerStatus, VirtualRouterStatus};
+pub use vip_netlink::Announcements;
 pub use virtual_router::VirtualRouter;
 
 pub use vrrp_fsm::vrrp_proto::{

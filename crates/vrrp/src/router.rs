@@ -448,7 +448,7 @@ fn schedule(
     shared: &Shared,
     timers: &mut Timers<usize, Instant>,
 ) {
-    match instance.poll_timeout(shared.now()) {
+    match instance.poll_timeout(shared) {
         Some(at) => timers.set(index, at),
         None => timers.cancel(&index),
     };

@@ -12,8 +12,8 @@ use vrrp_fsm::{
 };
 
 use crate::address::VirtualAddress;
-use crate::announce::Announcements;
 use crate::error::BuildError;
+use vip_netlink::Announcements;
 
 /// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
 ///
