@@ -15,10 +15,13 @@ use std::alloc::System;
 
 use host::*;
 use vrrp_fsm::{
-    Condition, Counter, Demux, EffectFailed, EffectId, Fault, Instant, Key, MAX_DATAGRAM_LEN,
-    MemberId, Output, PathId, Route, SendFailed, State, SyncGroup, SyncGroupOutput, Tracker,
-    TrackerId, Tracking, Verdict, VirtualRouter,
-    vrrp_proto::{AddressFamily, Authentication, HeaderKey, Password, Priority, Version},
+    Condition, Counter, Datagram, Demux, EffectFailed, EffectId, Fault, Instant, Key,
+    MAX_DATAGRAM_LEN, MemberId, Output, PathId, Route, SendFailed, State, SyncGroup,
+    SyncGroupOutput, Tracker, TrackerId, Tracking, TrailerConfig, TrailerMode, Verdict,
+    VirtualRouter,
+    vrrp_proto::{
+        AddressFamily, Authentication, HeaderKey, Password, Priority, TrailerKey, Version,
+    },
 };
 
 struct Counting;
@@ -216,30 +219,148 @@ fn a_life_without_allocation() {
 }
 
 #[test]
-fn authentication_headers_without_allocation() {
-    let key = HeaderKey::new(Password::truncated(b"k3y"));
-    let config = config(100).version(Version::V2).authentication(Authentication::Header(key));
-    let packets: Vec<Packet> = (10..90)
-        .map(|host| advertisement(config.clone(), &format!("192.0.2.{host}"), 50))
-        .collect();
-    let mut router = Host::new(config, "192.0.2.5").router;
-    let mut buffer = [0; MAX_DATAGRAM_LEN];
+fn headers_and_trailers_without_allocation() {
+    let header = HeaderKey::new(Password::truncated(b"k3y"));
+    let header = config(100).version(Version::V2).authentication(Authentication::Header(header));
+    // More senders than are remembered, each heard once in Backup and once in Master. After so long
+    // numbers of headers may start again; those of trailers may not, as far as they are remembered.
+    for (config, received) in [(header, 160), (config(100).trailer(Some(trailer())), 145)] {
+        let packets: Vec<Packet> = (10..90)
+            .map(|host| advertisement(config.clone(), &format!("192.0.2.{host}"), 50))
+            .collect();
+        let mut router = Host::new(config, "192.0.2.5").router;
+        let mut buffer = [0; MAX_DATAGRAM_LEN];
 
-    let before = allocations();
-    let mut now = at(0);
-    router.handle_startup(now);
-    drain(&mut router, now, &mut buffer);
-    for _ in 0..2 {
-        for packet in &packets {
-            let _discarded = router.handle_datagram(now, packet.datagram());
+        let before = allocations();
+        let mut now = at(0);
+        router.handle_startup(now);
+        drain(&mut router, now, &mut buffer);
+        for _ in 0..2 {
+            for packet in &packets {
+                let _discarded = router.handle_datagram(now, packet.datagram());
+                drain(&mut router, now, &mut buffer);
+            }
+            now = router.poll_timeout().unwrap();
+            router.handle_timeout(now);
             drain(&mut router, now, &mut buffer);
         }
-        now = router.poll_timeout().unwrap();
-        router.handle_timeout(now);
-        drain(&mut router, now, &mut buffer);
+        assert_eq!(allocations() - before, 0);
+        assert_eq!(router.statistics().advertisements_received, received);
+        assert_eq!(router.state(), State::Master);
     }
-    assert_eq!(allocations() - before, 0);
-    // More senders than are remembered, each heard once in Backup and once in Master.
-    assert_eq!(router.statistics().advertisements_received, 160);
-    assert_eq!(router.state(), State::Master);
+}
+
+fn trailer() -> TrailerConfig {
+    TrailerConfig::new(TrailerKey::new(1, &[1; 32]).unwrap())
+}
+
+/// Writes nonsense of some kind all over `octets`: constant or random, or with headers that hold
+/// together as far as they go. False if there is no such kind.
+fn scribble(octets: &mut [u8], kind: usize) -> bool {
+    let len = octets.len();
+    let mut random = u64::try_from(len).unwrap() + 1;
+    let [high, low] = u16::try_from(len).unwrap().to_be_bytes();
+    let addresses = |header: usize, size: usize| {
+        u8::try_from((len.saturating_sub(header + 8) / size).min(255)).unwrap()
+    };
+    let ip = |protocol| [0x45, 0xc0, high, low, 0, 1, 0, 0, 255, protocol, 0, 0, 192, 0, 2, 9];
+    let group = [224, 0, 0, 18];
+    let v3 = [0x31, 51, 200, addresses(20, 4), 0, 100, 0, 0];
+    let v2 = [0x21, 51, 200, addresses(28, 4), 1, 1, 0, 0];
+    let trailer = [0x31, 51, 200, addresses(48, 4), 0, 100, 0, 0];
+    let v6 = [0x31, 51, 200, addresses(0, 16), 0, 100, 0, 0];
+    let header = [112, 4, 0, 0, 192, 0, 2, 9];
+    octets.fill(0);
+    let prefix = match kind {
+        0 => Vec::new(),
+        1 => {
+            octets.fill(0xff);
+            Vec::new()
+        }
+        2..=4 => {
+            for octet in &mut *octets {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                [*octet, ..] = random.to_le_bytes();
+            }
+            [&[][..], &ip(112)[..4], &v6[..6]][kind - 2].to_vec()
+        }
+        5 => [&ip(112)[..], &group, &v3].concat(),
+        6 => [&ip(112)[..], &group, &v2].concat(),
+        7 => [&ip(112)[..], &group, &trailer].concat(),
+        8 => [&ip(51)[..], &group, &header].concat(),
+        9 => v6.to_vec(),
+        10 => {
+            octets.fill(0xff);
+            [&ip(112)[..], &group, &v3].concat()
+        }
+        11 => vec![0x4f],
+        _ => return false,
+    };
+    for (slot, octet) in octets.iter_mut().zip(prefix) {
+        *slot = octet;
+    }
+    true
+}
+
+/// Nothing of any length is taken for an advertisement: it is discarded with a reason and one
+/// counter, and neither a timer nor an output nor memory comes of it.
+#[test]
+fn nonsense_of_every_length_is_counted_and_changes_nothing() {
+    let key = HeaderKey::new(Password::truncated(b"k3y"));
+    let v2 = config(100).version(Version::V2);
+    let mut routers = [
+        config(100),
+        config(100).trailer(Some(trailer())),
+        config(100).trailer(Some(trailer().mode(TrailerMode::Permissive))),
+        v2.clone(),
+        v2.authentication(Authentication::Header(key)),
+        config_v6(100),
+        config_v6(100).trailer(Some(trailer())),
+    ]
+    .map(|config| {
+        let source = if config.family == AddressFamily::Ipv4 { "192.0.2.5" } else { "fe80::5" };
+        Host::started(config, source).router
+    });
+    let (source, group) = ("fe80::9".parse().unwrap(), "ff02::12".parse().unwrap());
+    let mut octets = vec![0; 9000];
+    let deadlines = routers.each_ref().map(VirtualRouter::poll_timeout);
+    let total = |router: &VirtualRouter| -> u64 {
+        router.statistics().discards().map(|(_, number)| number).sum()
+    };
+    for len in 0..=9000 {
+        for kind in 0.. {
+            if !scribble(&mut octets[..len], kind) {
+                break;
+            }
+            let before = allocations();
+            let octets = &octets[..len];
+            let ipv4 = Datagram::ipv4(PathId::FIRST, octets);
+            let ipv6 = Datagram::ipv6(PathId::FIRST, source, group, Some(255), octets);
+            for (router, deadline) in routers.iter_mut().zip(deadlines) {
+                let is_ipv4 = router.config().family == AddressFamily::Ipv4;
+                // What is no IPv4 packet has no router to charge it to.
+                let Ok(datagram) = (if is_ipv4 { ipv4 } else { Ok(ipv6) }) else { continue };
+                let counted = total(router);
+                let discard = router.handle_datagram(at(1), datagram).expect_err("nobody sent it");
+                assert!(router.statistics().discarded(discard.counter()) > 0);
+                assert_eq!(total(router), counted + 1);
+                assert_eq!(router.poll_timeout(), deadline, "{len} {kind} {discard}");
+                assert_eq!(router.poll_output(), None);
+            }
+            assert_eq!(allocations() - before, 0, "{len} {kind}");
+        }
+    }
+    for cause in [
+        Counter::PacketLength,
+        Counter::Version,
+        Counter::InvalidType,
+        Counter::Checksum,
+        Counter::AuthenticationTypeMismatch,
+        Counter::AuthenticationFailure,
+    ] {
+        let number: u64 = routers.iter().map(|router| router.statistics().discarded(cause)).sum();
+        assert!(number > 1000, "{cause}: {number}");
+    }
 }
