@@ -83,7 +83,7 @@ pub enum ParseError {
         len: usize,
     },
     /// A version that is neither 2 nor 3.
-    #[error("VRRP version {version}")]
+    #[error("VRRP version {version}, expected 2 or 3")]
     UnknownVersion {
         /// What the message says, 0–15.
         version: u8,
@@ -129,7 +129,7 @@ pub enum ParseError {
     #[error("virtual router id 0")]
     ZeroVrid,
     /// An authentication type beyond the three of RFC 2338 §5.3.6.
-    #[error("authentication type {found}")]
+    #[error("authentication type {found}, expected 0, 1 or 2")]
     UnknownAuthenticationType {
         /// What the message says.
         found: u8,

@@ -7,13 +7,14 @@ use core::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU16,
+    time::Duration,
 };
 use std::alloc::System;
 
 use vrrp_proto::{
-    AdverInt, Advertisement, Authentication, AuthenticationHeader, ChecksumForm, HeaderKey,
+    AdverInt, Advertisement, Authentication, AuthenticationHeader, ChecksumForm, Header, HeaderKey,
     Ipv4Packet, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password,
-    Priority, PseudoHeader, Vrid,
+    Priority, PseudoHeader, Trailer, TrailerKey, TrailerSequence, Vrid,
 };
 
 struct Counting;
@@ -92,6 +93,28 @@ fn authentication_headers_are_written_and_verified_without_allocation() {
         let header = AuthenticationHeader::parse(&packet).unwrap();
         let message = header.verify(&key).unwrap();
         assert!(Advertisement::parse(message, packet.pseudo_header()).is_ok());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn trailers_are_written_and_verified_without_allocation() {
+    let addresses = [IpAddr::from(Ipv6Addr::LOCALHOST); 255];
+    let packet =
+        PseudoHeader::Ipv6 { source: Ipv6Addr::LOCALHOST, destination: Ipv6Addr::LOCALHOST };
+    let key = TrailerKey::new(1, &[7; 64]).unwrap();
+    let sequence = TrailerSequence::at(Duration::from_secs(1_700_000_000));
+    let mut buffer = [0; MAX_IPV6_MESSAGE_LEN];
+    let count = allocations(|| {
+        let (vrid, interval) = (Vrid::new(51).unwrap(), MaxAdvertiseInterval::DEFAULT);
+        let form = ChecksumForm::default();
+        let message = Message::v3(vrid, Priority::OWNER, interval, form, &addresses).unwrap();
+        let octets = message.signed(&key, sequence).emit(packet, &mut buffer).unwrap();
+        let (message, behind) =
+            Header::parse(octets).unwrap().split(octets, packet.family()).unwrap();
+        let trailer = Trailer::parse(message, behind).unwrap();
+        assert_eq!(trailer.sequence(), sequence);
+        assert!(Advertisement::parse(trailer.verify(&key, packet).unwrap(), packet).is_ok());
     });
     assert_eq!(count, 0);
 }

@@ -1,13 +1,18 @@
 //! What must hold for every input, not only for those somebody thought of.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_in_result,
+    reason = "a test fails by panicking"
+)]
 
-use core::{hint::black_box, net::IpAddr, num::NonZeroU16};
+use core::{net::IpAddr, num::NonZeroU16};
 
 use proptest::{collection::vec, prelude::*};
 use vrrp_proto::{
     AdverInt, Advertisement, Authentication, AuthenticationHeader, ChecksumForm, Header, HeaderKey,
     Interval, Ipv4Packet, MAX_IPV4_PACKET_LEN, MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message,
-    Password, Priority, PseudoHeader, Version, Vrid,
+    Password, Priority, PseudoHeader, Trailer, TrailerKey, TrailerSequence, Version, Vrid,
 };
 
 fn pseudo_header() -> impl Strategy<Value = PseudoHeader> {
@@ -42,22 +47,105 @@ fn authentication() -> impl Strategy<Value = Authentication> {
     ]
 }
 
+fn trailer_key() -> TrailerKey {
+    TrailerKey::new(1, &[7; 32]).unwrap()
+}
+
+/// Reads octets in every way there is. What is accepted has the fields it has to have, and what is
+/// not has a reason.
+fn read_all(octets: &[u8], packet: PseudoHeader) -> Result<(), TestCaseError> {
+    let reason = |error: &dyn core::error::Error| {
+        prop_assert!(error.to_string().len() > 5, "{error:?}");
+        Ok(())
+    };
+    match Advertisement::parse(octets, packet) {
+        Ok(read) => {
+            prop_assert_eq!(read.addresses().iter().count(), usize::from(octets[3]));
+            prop_assert!(!read.addresses().is_empty());
+            prop_assert_eq!(read.vrid().get(), octets[1]);
+            let header = Header::parse(octets).unwrap();
+            prop_assert_eq!(header.message_len(packet.family()), octets.len());
+        }
+        Err(error) => reason(&error)?,
+    }
+    match Header::parse(octets).and_then(|header| header.split(octets, packet.family())) {
+        Ok((message, behind)) => {
+            prop_assert_eq!([message, behind].concat(), octets);
+            let verified = Trailer::parse(message, behind)
+                .and_then(|trailer| trailer.verify(&trailer_key(), packet));
+            match verified {
+                Ok(verified) => prop_assert_eq!(verified, message),
+                Err(error) => reason(&error)?,
+            }
+        }
+        Err(error) => reason(&error)?,
+    }
+    match Ipv4Packet::parse(octets) {
+        Ok(packet) => {
+            let len = packet.header().len() + packet.payload().len();
+            prop_assert_eq!(len, usize::from(u16::from_be_bytes([octets[2], octets[3]])));
+            let message = packet.message();
+            let header = AuthenticationHeader::parse(&packet);
+            prop_assert!(message.is_err() || header.is_err());
+            message.map_or_else(|error| reason(&error), |_| Ok(()))?;
+            header.map_or_else(|error| reason(&error), |_| Ok(()))
+        }
+        Err(error) => reason(&error),
+    }
+}
+
 proptest! {
     /// Anything may come from a network.
     #[test]
-    fn arbitrary_octets_never_panic(
-        octets in vec(any::<u8>(), 0..1200), packet in pseudo_header(), first in any::<u8>(),
+    fn arbitrary_octets_are_refused_for_a_reason(
+        octets in prop_oneof![vec(any::<u8>(), 0..120), vec(any::<u8>(), 0..=9000)],
+        packet in pseudo_header(), first in any::<u8>(),
     ) {
-        black_box(Header::parse(&octets).is_ok());
-        black_box(Advertisement::parse(&octets, packet).is_ok());
-        black_box(Ipv4Packet::parse(&octets).map(|packet| packet.message().map(<[u8]>::len)).is_ok());
+        read_all(&octets, packet)?;
         // Nearly right is more interesting than noise.
         let mut octets = octets;
         if let Some(octet) = octets.first_mut() {
             *octet = [0x45, 0x46, 0x4f, 0x21, 0x31][usize::from(first) % 5];
         }
-        black_box(Advertisement::parse(&octets, packet).is_ok());
-        black_box(Ipv4Packet::parse(&octets).map(|packet| packet.message().map(<[u8]>::len)).is_ok());
+        read_all(&octets, packet)?;
+    }
+
+    /// What was right until somebody cut it, made it longer or changed a few octets.
+    #[test]
+    fn damaged_packets_are_refused_for_a_reason(
+        count in 1..=255_usize, len in 0..=1200_usize, signed in any::<bool>(), v2 in any::<bool>(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let addresses = vec![IpAddr::from([192, 0, 2, 1]); count];
+        let (vrid, seconds) = (Vrid::new(51).unwrap(), AdverInt::MIN);
+        let (centiseconds, form) = (MaxAdvertiseInterval::DEFAULT, ChecksumForm::MessageOnly);
+        let message = if v2 {
+            let none = Authentication::None;
+            Message::v2(vrid, Priority::DEFAULT, seconds, none, &addresses).unwrap()
+        } else {
+            Message::v3(vrid, Priority::DEFAULT, centiseconds, form, &addresses).unwrap()
+        };
+        let key = trailer_key();
+        let message = if signed { message.signed(&key, TrailerSequence::from_bits(7)) } else { message };
+        let (source, destination) = ([192, 0, 2, 2].into(), [224, 0, 0, 18].into());
+        let mut buffer = [0; MAX_IPV4_PACKET_LEN];
+        let octets =
+            message.emit_ipv4_packet(source, destination, NonZeroU16::MIN, &mut buffer).unwrap();
+        // Nearly its own length more often than not.
+        let mut octets = octets.to_vec();
+        let len = if len % 3 == 0 { len } else { (octets.len() + len % 9).saturating_sub(4) };
+        octets.resize(len, 0);
+        for (at, octet) in damage {
+            if !octets.is_empty() {
+                let at = at.index(octets.len());
+                octets[at] = octet;
+            }
+        }
+        let packet = PseudoHeader::Ipv4 { source, destination };
+        read_all(&octets, packet)?;
+        if let Some(message) = octets.get(20..) {
+            read_all(message, packet)?;
+        }
     }
 
     /// The same behind an IP header that promises an authentication header.
