@@ -41,6 +41,7 @@ impl VirtualRouter {
             interval_in_version_2: _,
             priority: _,
             paths,
+            news,
             phase,
             candidate: _,
             delayed_since,
@@ -62,12 +63,24 @@ impl VirtualRouter {
         } = self;
         let is_master = matches!(phase, Phase::Master(_));
         for path in paths {
-            let Path { source: _, former_source: _, failing, sent_at } = path;
+            let Path {
+                source: _,
+                former_source: _,
+                failing,
+                sent_at,
+                succeeded_at,
+                send_failures,
+                heard_at,
+            } = path;
+            (*succeeded_at, *send_failures, *heard_at) = (None, 0, None);
             if is_master {
                 sent_at.canonicalize(now);
             } else {
                 (*failing, *sent_at) = (false, Self::CANONICAL_NOW);
             }
+        }
+        for news in news {
+            news.canonicalize(now);
         }
         match phase {
             Phase::Initialize => {}

@@ -5,7 +5,7 @@ use vrrp_proto::{AddressFamily, Authentication, Priority, Version, Vrid};
 
 use crate::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, GuardConfig, HopLimitPolicy,
-    OwnerReception, PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig,
+    OwnerReception, PathConfig, PeerConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig,
     TrailingOctetsPolicy,
 };
 
@@ -124,9 +124,12 @@ pub struct Config {
     /// Which hop limits are accepted on unicast paths. Default: any. On multicast paths it is
     /// always exactly 255 (RFC 9568 §5.1.1.3).
     pub unicast_hop_limit: HopLimitPolicy,
-    /// The ways to the other routers; [`PathId`](crate::PathId) is an index into it. Default: one
-    /// multicast path.
+    /// The ways to the other routers, 1–8; [`PathId`](crate::PathId) is an index into it. Default:
+    /// one multicast path.
     pub paths: Vec<PathConfig>,
+    /// The other routers by name, at most 255, each with one address a path. Advertisements of anyone
+    /// else are discarded, on multicast paths as well. Default: none, which is for one path only.
+    pub peers: Vec<PeerConfig>,
 }
 
 impl Config {
@@ -167,6 +170,7 @@ impl Config {
             addresses_lost: AddressesLostPolicy::default(),
             unicast_hop_limit: HopLimitPolicy::default(),
             paths: vec![PathConfig::multicast()],
+            peers: Vec::new(),
         }
     }
 }
@@ -218,4 +222,5 @@ setters! {
     addresses_lost: AddressesLostPolicy,
     unicast_hop_limit: HopLimitPolicy,
     paths: Vec<PathConfig>,
+    peers: Vec<PeerConfig>,
 }

@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Instant, Output, PathId, VirtualRouter,
+    Instant, Output, VirtualRouter,
     state::{Heard, Master, Phase},
 };
 
@@ -71,7 +71,7 @@ impl VirtualRouter {
         }
         let ongoing = now < contention.over_at();
         *slot = ongoing.then_some(Contention { reported_at: now, ..contention });
-        if let Some(winner) = self.source(PathId::FIRST) {
+        if let Some(winner) = self.known_as() {
             let Contention { loser, since, last, .. } = contention;
             let duration = last.saturating_duration_since(since);
             self.push(Output::Contended { winner, loser, duration, ongoing });

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use vrrp_proto::ChecksumForm;
 
-use crate::{ChecksumPolicy, Config, PathMode, VirtualRouter};
+use crate::{ChecksumPolicy, Config, PathId, VirtualRouter};
 
 /// So many advertisements in a row have to have a form before it is adopted: fewer may be spoofed,
 /// or right by chance.
@@ -51,26 +51,29 @@ impl Dialects {
 
     /// Keeps what is known of peers that stay.
     pub(crate) fn configure(&mut self, config: &Config) {
-        let peers = config.paths.iter().flat_map(|path| match &path.mode {
-            PathMode::Unicast { peers } => peers.as_slice(),
-            PathMode::Multicast => &[],
-        });
+        let paths = (0..=u8::MAX).take(config.paths.len()).map(PathId::new);
+        let peers = paths.flat_map(|path| config.unicast_peers(path));
         let known = core::mem::take(&mut self.peers);
         let dialect_of = |peer| known.iter().find(|(known, _)| *known == peer);
         self.peers = peers
-            .map(|&peer| (peer, dialect_of(peer).map_or_else(Dialect::default, |known| known.1)))
+            .map(|peer| (peer, dialect_of(peer).map_or_else(Dialect::default, |known| known.1)))
             .collect();
     }
 
-    /// An accepted advertisement, and whether its sender is the recorded Master. Whether a form
-    /// that is adopted changes.
-    pub(crate) fn hear(&mut self, source: IpAddr, form: ChecksumForm, is_master: bool) -> bool {
+    /// An accepted advertisement, and by which address its sender is known if it is the recorded
+    /// Master. Whether a form that is adopted changes.
+    pub(crate) fn hear(
+        &mut self,
+        source: IpAddr,
+        form: ChecksumForm,
+        master: Option<IpAddr>,
+    ) -> bool {
         let mut changes = false;
         if let Some((_, dialect)) = self.peers.iter_mut().find(|(peer, _)| *peer == source) {
             changes |= dialect.hear(form);
         }
-        if is_master {
-            if self.master_source.replace(source) != Some(source) {
+        if let Some(master) = master {
+            if self.master_source.replace(master) != Some(master) {
                 self.master.streak = 0;
             }
             changes |= self.master.hear(form);
@@ -144,8 +147,8 @@ mod tests {
             (one, PseudoHeader, false),
             (one, PseudoHeader, true),
         ] {
-            assert!(!dialects.hear(other, PseudoHeader, false), "not the recorded Master");
-            assert_eq!(dialects.hear(source, form, true), changes);
+            assert!(!dialects.hear(other, PseudoHeader, None), "not the recorded Master");
+            assert_eq!(dialects.hear(source, form, Some(source)), changes);
             assert_eq!(dialects.of(group).heard, Some(form));
         }
         assert_eq!(dialects.of(group).adopted, Some(PseudoHeader));

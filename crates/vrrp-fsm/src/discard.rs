@@ -55,7 +55,8 @@ pub enum Discard {
         /// The address.
         source_address: IpAddr,
     },
-    /// On a unicast path: its source is not a configured peer.
+    /// Its source is not a configured peer on this path; they are configured for unicast paths, and
+    /// for all of several.
     #[error("{source_address} is not a configured peer")]
     UnknownPeer {
         /// The source.

@@ -52,12 +52,10 @@ impl VirtualRouter {
 
     /// To whom a path leads: the group, or every peer. Empty for an unknown path.
     pub fn destinations(&self, path: PathId) -> impl Iterator<Item = IpAddr> {
-        let (group, peers) = match self.config.paths.get(path.index()).map(|path| &path.mode) {
-            Some(PathMode::Multicast) => (Some(self.config.family.multicast_group()), None),
-            Some(PathMode::Unicast { peers }) => (None, Some(peers.as_slice())),
-            None => (None, None),
-        };
-        group.into_iter().chain(peers.unwrap_or_default().iter().copied())
+        let mode = self.config.paths.get(path.index()).map(|path| &path.mode);
+        let group = matches!(mode, Some(PathMode::Multicast));
+        let group = group.then(|| self.config.family.multicast_group());
+        group.into_iter().chain(self.config.unicast_peers(path))
     }
 
     /// The paths an advertisement goes out on: all of them.

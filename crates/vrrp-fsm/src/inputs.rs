@@ -11,7 +11,6 @@ use crate::{
     Wanted,
     effects::AfterFailure,
     state::{Farewell, Master, Phase, master_adver_interval},
-    virtual_router::Path,
 };
 
 impl VirtualRouter {
@@ -47,14 +46,16 @@ impl VirtualRouter {
                 self.conflicting(now, Conflict::SourceAddress { address });
             }
         })?;
+        let is_copy = self.is_copy(&heard);
         match self.phase {
-            Phase::Initialize => {}
-            Phase::Backup(backup) => self.backup_received(now, backup, heard),
-            Phase::Master(master) => self.master_received(now, master, heard),
+            Phase::Backup(backup) if !is_copy => self.backup_received(now, backup, heard),
+            Phase::Master(master) if !is_copy => self.master_received(now, master, heard),
+            Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => {}
         }
         if let Some(form) = heard.checksum {
-            let is_master = self.master().is_some_and(|master| master.source == heard.source);
-            let changes = self.dialects.hear(heard.source, form, is_master);
+            let master = self.master().filter(|master| !is_copy && master.source == heard.source);
+            let master = master.map(|master| master.source);
+            let changes = self.dialects.hear(datagram.source(), form, master);
             self.statistics.count_checksum(form, changes);
         }
         Ok(())
@@ -132,9 +133,11 @@ impl VirtualRouter {
         let now = self.advance(now);
         let Some(path) = self.paths.get_mut(path.index()) else { return };
         path.failing = result.is_err();
-        match result {
-            Ok(()) => path.sent_at = now,
-            Err(SendFailed) => self.statistics.send_failures += 1,
+        if result.is_ok() {
+            (path.sent_at, path.succeeded_at) = (now, Some(now));
+        } else {
+            path.send_failures += 1;
+            self.statistics.send_failures += 1;
         }
         if let Phase::Master(master) = self.phase {
             self.master_sent(now, master, result.is_ok());
@@ -222,7 +225,7 @@ impl VirtualRouter {
         let other_guard = config.guard != self.config.guard;
         let refresh_changed = config.announce_refresh != self.config.announce_refresh;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
-        self.paths.resize(config.paths.len(), Path::NEW);
+        self.configure_paths(&config);
         if config.trailer.is_some() != self.config.trailer.is_some() {
             self.sequences.forget_senders();
         }
@@ -232,6 +235,9 @@ impl VirtualRouter {
         self.interval = intervals.own;
         self.interval_in_version_2 = intervals.in_version_2;
         self.config = config;
+        if !self.has_source_address() {
+            self.handle_fault(now, Fault::NoSourceAddress);
+        }
         match &mut self.phase {
             Phase::Initialize => {
                 // Who takes part already goes on until the group says otherwise.

@@ -25,6 +25,7 @@
 //! - [`Config`] is what an operator decides; it is validated as a whole.
 //! - [`Datagram`] is what came from a raw socket, unchecked: the whole receive ladder is in here.
 //!   What does not pass is a [`Discard`], and each cause has a [`Counter`] in [`Statistics`].
+//! - [`PathConfig`] and [`PeerConfig`] make it reach the others over more than one network.
 //! - [`GuardConfig`] gives a third party a say before a silent Master is replaced.
 //! - [`Output`] is what has to be done, in order; results come back as inputs.
 //! - [`SyncGroup`] makes several virtual routers change state together.
@@ -113,6 +114,7 @@ mod canonical;
 mod config;
 mod conflict;
 mod contention;
+mod copies;
 mod datagram;
 mod demux;
 mod dialect;
@@ -125,6 +127,7 @@ mod inputs;
 mod membership;
 mod output;
 mod path;
+mod peer;
 mod policy;
 mod reason;
 mod receive;
@@ -152,7 +155,8 @@ pub use fault::{Fault, Faults};
 pub use guard::{GuardConfig, Ticket, Verdict};
 pub use membership::{GroupCommand, Standing};
 pub use output::{EffectFailed, EffectId, Output, Send, SendFailed, Wanted};
-pub use path::{PathConfig, PathId, PathMode};
+pub use path::{MAX_PATHS, PathConfig, PathId, PathMode, PathStatus, Paths};
+pub use peer::PeerConfig;
 pub use policy::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, HopLimitPolicy, OwnerReception,
     ReleasePolicy, SendFailurePolicy, TrailingOctetsPolicy,

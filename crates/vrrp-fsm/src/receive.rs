@@ -19,7 +19,7 @@ impl VirtualRouter {
         now: Instant,
         datagram: &Datagram<'_>,
     ) -> Result<Heard, Discard> {
-        self.check_packet(now, datagram)?;
+        let sender = self.check_packet(now, datagram)?;
         let octets = self.authenticated_message(now, datagram)?;
         let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
             .map_err(|_| Discard::Family { family: datagram.family() })?;
@@ -27,7 +27,7 @@ impl VirtualRouter {
         let (message, signed) = self.signed_message(now, datagram, pseudo_header, octets)?;
         let advertisement = Advertisement::parse(message, pseudo_header)?;
         let notes = self.check_advertisement(now, &advertisement, datagram)?;
-        self.check_twin(now, &advertisement, datagram)?;
+        self.check_twin(now, &advertisement, sender)?;
         if matches!(self.phase, Phase::Initialize) {
             return Err(Discard::NotRunning);
         }
@@ -39,7 +39,7 @@ impl VirtualRouter {
         self.statistics.address_list_noted += u64::from(notes.address_list);
         self.statistics.interval_noted += u64::from(notes.interval);
         Ok(Heard {
-            source: datagram.source(),
+            source: sender,
             priority: advertisement.priority(),
             version: advertisement.version(),
             interval: advertisement.interval().as_duration(),
@@ -49,8 +49,8 @@ impl VirtualRouter {
         })
     }
 
-    /// What the IP header tells.
-    fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Discard> {
+    /// What the IP header tells: the address by which the sender is known.
+    fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<IpAddr, Discard> {
         if datagram.family() != self.config.family {
             return Err(Discard::Family { family: datagram.family() });
         }
@@ -83,12 +83,8 @@ impl VirtualRouter {
         if self.paths.iter().any(|path| path.source == Some(source)) {
             return Err(self.discard_own_source(now, datagram));
         }
-        match &path.mode {
-            PathMode::Unicast { peers } if !peers.contains(&source) => {
-                Err(Discard::UnknownPeer { source_address: source })
-            }
-            PathMode::Unicast { .. } | PathMode::Multicast => Ok(()),
-        }
+        let sender = self.config.sender(datagram.path(), &path.mode, source);
+        sender.ok_or(Discard::UnknownPeer { source_address: source })
     }
 
     /// The message. If it stands behind an authentication header, which comes before anything is
@@ -165,9 +161,8 @@ impl VirtualRouter {
         &mut self,
         now: Instant,
         advertisement: &Advertisement<'_>,
-        datagram: &Datagram<'_>,
+        source_address: IpAddr,
     ) -> Result<(), Discard> {
-        let source_address = datagram.source();
         let until = now + advertisement.interval().as_duration() / 2;
         match advertisement.version() {
             Version::V3 => {

@@ -62,7 +62,7 @@ impl Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Heard {
-    /// Its source address.
+    /// Its source address; that of the first path, if there are several.
     pub source: IpAddr,
     /// Its priority.
     pub priority: Priority,

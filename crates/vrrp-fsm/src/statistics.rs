@@ -18,7 +18,10 @@ pub struct Statistics {
     pub advertisements_received: u64,
     /// Valid advertisements with priority 0 received.
     pub priority_zero_received: u64,
-    /// Of those, the ones ignored because their sender is not the recorded Master.
+    /// Of several paths: accepted advertisements that meant nothing, because another path had brought
+    /// them, or a farewell, before.
+    pub copies_received: u64,
+    /// Of those with priority 0, the ones ignored because their sender is not the recorded Master.
     pub priority_zero_ignored: u64,
     /// Advertisements received while Master that have less right to it than we have.
     pub losing_received: u64,

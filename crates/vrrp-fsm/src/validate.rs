@@ -7,7 +7,7 @@ use vrrp_proto::{
     Priority, Version,
 };
 
-use crate::{Config, GuardConfig, PathConfig, PathMode};
+use crate::{Config, GuardConfig};
 
 impl Config {
     /// Checks the values against each other and returns the interval as it stands in our packets.
@@ -98,22 +98,6 @@ impl Config {
         }
         Ok(())
     }
-
-    fn validate_paths(&self) -> Result<(), ConfigError> {
-        match self.paths.as_slice() {
-            [] => Err(ConfigError::NoPath),
-            [PathConfig { mode: PathMode::Multicast }] => Ok(()),
-            [PathConfig { mode: PathMode::Unicast { peers } }] => {
-                if peers.is_empty() {
-                    return Err(ConfigError::NoPeers);
-                }
-                check_all(peers, self.family)
-            }
-            // Routers with several addresses need a name to be known by, which packets do not
-            // carry.
-            more => Err(ConfigError::SeveralPaths { count: more.len() }),
-        }
-    }
 }
 
 impl GuardConfig {
@@ -151,7 +135,7 @@ pub(crate) fn is_link_local_or_ipv4(address: IpAddr) -> bool {
     }
 }
 
-fn check_all(addresses: &[IpAddr], family: AddressFamily) -> Result<(), ConfigError> {
+pub(crate) fn check_all(addresses: &[IpAddr], family: AddressFamily) -> Result<(), ConfigError> {
     for (index, &address) in addresses.iter().enumerate() {
         if AddressFamily::of(&address) != family {
             return Err(ConfigError::WrongFamily { address, family });
@@ -287,11 +271,52 @@ pub enum ConfigError {
     /// A unicast path has no peers.
     #[error("a unicast path needs at least one peer")]
     NoPeers,
-    /// There are several paths, which is not supported yet.
-    #[error("one path is supported, not {count}")]
-    SeveralPaths {
+    /// There are too many paths.
+    #[error("a virtual router has 1 to 8 paths, not {count}")]
+    TooManyPaths {
         /// How many there are.
         count: usize,
+    },
+    /// There are several paths, but no named peers: a router could not be told from others by the
+    /// addresses it has on each of them.
+    #[error("{count} paths need named peers")]
+    PathsNeedPeers {
+        /// How many paths there are.
+        count: usize,
+    },
+    /// There are too many named peers.
+    #[error("a virtual router has at most 255 named peers, not {count}")]
+    TooManyPeers {
+        /// How many there are.
+        count: usize,
+    },
+    /// A named peer has no name.
+    #[error("peer {peer} has no name")]
+    NamelessPeer {
+        /// Its index in [`Config::peers`].
+        peer: usize,
+    },
+    /// A named peer has the name of an earlier one.
+    #[error("peer {peer} has the name of another one")]
+    DuplicatePeer {
+        /// Its index in [`Config::peers`].
+        peer: usize,
+    },
+    /// A named peer has not one address a path.
+    #[error("peer {peer} needs one address for each of {paths} paths, not {addresses}")]
+    PeerAddresses {
+        /// Its index in [`Config::peers`].
+        peer: usize,
+        /// How many addresses it has.
+        addresses: usize,
+        /// How many paths there are.
+        paths: usize,
+    },
+    /// A unicast path lists peers of its own beside the named ones.
+    #[error("path {path} lists peers, although they are named")]
+    PeersTwice {
+        /// Its index in [`Config::paths`].
+        path: usize,
     },
     /// A running virtual router cannot change its VRID or address family: it would be another one.
     #[error("the VRID and address family of a running virtual router cannot change")]
@@ -303,6 +328,7 @@ mod tests {
     use vrrp_proto::Vrid;
 
     use super::*;
+    use crate::PathConfig;
 
     fn config() -> Config {
         Config::new(Vrid::new(51).unwrap(), AddressFamily::Ipv4)
@@ -370,7 +396,7 @@ mod tests {
             ),
             (
                 config().paths(vec![PathConfig::multicast(), PathConfig::multicast()]),
-                ConfigError::SeveralPaths { count: 2 },
+                ConfigError::PathsNeedPeers { count: 2 },
             ),
         ] {
             assert_eq!(config.validate(), Err(expected), "{expected}");

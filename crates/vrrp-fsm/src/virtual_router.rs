@@ -7,6 +7,7 @@ use crate::{
     Config, ConfigError, Fault, Faults, Heard, Instant, Output, PathId, Reason, State, Statistics,
     Ticket, Wanted,
     conflict::Conflicts,
+    copies::News,
     dialect::Dialects,
     effects::Effects,
     output::Outputs,
@@ -117,6 +118,8 @@ pub struct VirtualRouter {
     /// The effective priority.
     pub(crate) priority: Priority,
     pub(crate) paths: Vec<Path>,
+    /// Of several paths: what was heard on each. Empty for one.
+    pub(crate) news: Vec<News>,
     pub(crate) phase: Phase,
     /// Whether we take part at all.
     pub(crate) candidate: bool,
@@ -152,11 +155,23 @@ pub(crate) struct Path {
     pub(crate) failing: bool,
     /// The latest transmission that did not fail, or the begin of the mastership.
     pub(crate) sent_at: Instant,
+    /// The latest transmission that did not fail.
+    pub(crate) succeeded_at: Option<Instant>,
+    pub(crate) send_failures: u64,
+    /// The latest advertisement that was accepted.
+    pub(crate) heard_at: Option<Instant>,
 }
 
 impl Path {
-    pub(crate) const NEW: Self =
-        Self { source: None, former_source: None, failing: false, sent_at: Instant::ZERO };
+    pub(crate) const NEW: Self = Self {
+        source: None,
+        former_source: None,
+        failing: false,
+        sent_at: Instant::ZERO,
+        succeeded_at: None,
+        send_failures: 0,
+        heard_at: None,
+    };
 }
 
 impl VirtualRouter {
@@ -186,6 +201,7 @@ impl VirtualRouter {
             interval_in_version_2,
             priority: config.priority,
             paths: config.paths.iter().map(|_| Path::NEW).collect(),
+            news: News::for_paths(config.paths.len()),
             phase: Phase::Initialize,
             candidate: false,
             delayed_since: None,
@@ -325,6 +341,13 @@ impl VirtualRouter {
             Some(_) => self.sequences.next_signature(self.latest).to_bits(),
             None => u64::from(self.sequences.next()),
         }
+    }
+
+    /// The address by which the others know us, also while its path is down: theirs are compared
+    /// with it.
+    pub(crate) fn known_as(&self) -> Option<IpAddr> {
+        let first = self.paths.first()?;
+        if self.paths.len() == 1 { first.source } else { first.source.or(first.former_source) }
     }
 
     pub(crate) fn has_source_address(&self) -> bool {

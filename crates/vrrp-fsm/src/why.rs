@@ -3,7 +3,7 @@ use core::{fmt, net::IpAddr, time::Duration};
 use vrrp_proto::Priority;
 
 use crate::{
-    Faults, Heard, Instant, Reason, VirtualRouter,
+    Faults, Heard, Instant, Paths, Reason, VirtualRouter,
     state::{Backup, Master, Phase},
 };
 
@@ -49,6 +49,8 @@ pub enum Why {
         age: Duration,
         /// Time until it counts as dead.
         remaining: Duration,
+        /// Of several paths, those over which it was not heard for that long.
+        silent: Paths,
     },
     /// Backup: the Master has a lower priority and is about to be replaced (RFC 9568 §6.4.2).
     Preempting {
@@ -113,6 +115,8 @@ pub enum Why {
         age: Duration,
         /// Another router that advertises as Master as well, with less right to it.
         contender: Option<IpAddr>,
+        /// The paths that our advertisements do not go out on.
+        failing: Paths,
     },
 }
 
@@ -156,14 +160,15 @@ impl VirtualRouter {
             (None, Some(Heard { source, priority, .. }), _) => {
                 Why::Preempting { master: source, priority, remaining }
             }
-            (None, None, Some(Heard { source: master, priority, at, .. })) => {
+            (None, None, Some(heard @ Heard { source: master, priority, at, .. })) => {
                 let own_priority = self.priority;
                 if let Some(until) = self.tolerates_until(now, backup) {
                     let remaining = until.saturating_duration_since(now);
                     Why::Tolerating { master, priority, own_priority, remaining }
                 } else {
                     let age = now.saturating_duration_since(at);
-                    Why::Subordinate { master, priority, own_priority, age, remaining }
+                    let silent = self.silent_paths(now, &heard);
+                    Why::Subordinate { master, priority, own_priority, age, remaining, silent }
                 }
             }
             (None, None, None) => Why::Listening { remaining },
@@ -179,7 +184,7 @@ impl VirtualRouter {
         } else {
             let age = now.saturating_duration_since(master.since);
             let contender = master.contention.map(|contention| contention.loser);
-            Why::Serving { reason, age, contender }
+            Why::Serving { reason, age, contender, failing: self.failing_paths() }
         }
     }
 }
@@ -229,11 +234,14 @@ impl fmt::Display for Why {
             Self::Listening { remaining } => {
                 write!(f, "no master heard yet, waits another {remaining:.1?}")
             }
-            Self::Subordinate { master, priority, own_priority, age, remaining } => write!(
-                f,
-                "{master} is master with priority {priority} (ours is {own_priority}), last heard \
-                 {age:.1?} ago, counts as dead in {remaining:.1?}"
-            ),
+            Self::Subordinate { master, priority, own_priority, age, remaining, silent } => {
+                write!(
+                    f,
+                    "{master} is master with priority {priority} (ours is {own_priority}), last \
+                     heard {age:.1?} ago, counts as dead in {remaining:.1?}"
+                )?;
+                if silent.is_empty() { Ok(()) } else { write!(f, "; not heard on {silent}") }
+            }
             Self::Preempting { master, priority, remaining } => {
                 write!(
                     f,
@@ -262,14 +270,12 @@ impl fmt::Display for Why {
             Self::Installing { reason, failures } => {
                 write!(f, "{reason}; installing the virtual addresses{}", Failures(*failures))
             }
-            Self::Serving { reason, age, contender: None } => {
-                write!(f, "master for {age:.1?}: {reason}")
-            }
-            Self::Serving { reason, age, contender: Some(contender) } => {
-                write!(
-                    f,
-                    "master for {age:.1?}: {reason}; {contender} advertises as master as well"
-                )
+            Self::Serving { reason, age, contender, failing } => {
+                write!(f, "master for {age:.1?}: {reason}")?;
+                if let Some(contender) = contender {
+                    write!(f, "; {contender} advertises as master as well")?;
+                }
+                if failing.is_empty() { Ok(()) } else { write!(f, "; cannot send on {failing}") }
             }
         }
     }

@@ -229,6 +229,12 @@ impl Backup {
         }
     }
 
+    /// By which addresses other routers are remembered.
+    pub(crate) fn addresses(&mut self) -> impl Iterator<Item = &mut IpAddr> {
+        let heard = [&mut self.master, &mut self.inferior].into_iter().flatten();
+        heard.map(|heard| &mut heard.source).chain(&mut self.released)
+    }
+
     /// Whether `source` may be the Master, as far as we know. One of a lower priority is not while a
     /// better one advertises: its farewell changes nothing.
     fn is_master(&self, source: IpAddr) -> bool {

@@ -222,7 +222,7 @@ impl VirtualRouter {
 
     /// RFC 9568 §6.4.3: by a greater priority, or by the same from a greater address.
     fn is_beaten_by(&self, heard: &Heard) -> bool {
-        (heard.priority, Some(heard.source)) > (self.priority, self.source(heard.path))
+        (heard.priority, Some(heard.source)) > (self.priority, self.known_as())
     }
 
     /// Advertises at once, or as soon as answers are far enough apart.

@@ -37,6 +37,7 @@ pub(crate) fn config_v6(priority: u8) -> Config {
 /// One packet on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
+    pub(crate) path: PathId,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) hop_limit: u8,
@@ -46,14 +47,10 @@ pub(crate) struct Packet {
 impl Packet {
     pub(crate) fn datagram(&self) -> Datagram<'_> {
         match (self.source, self.destination) {
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Datagram::ipv6(
-                PathId::FIRST,
-                source,
-                destination,
-                Some(self.hop_limit),
-                &self.bytes,
-            ),
-            _ => Datagram::ipv4(PathId::FIRST, &self.bytes).unwrap(),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                Datagram::ipv6(self.path, source, destination, Some(self.hop_limit), &self.bytes)
+            }
+            _ => Datagram::ipv4(self.path, &self.bytes).unwrap(),
         }
     }
 }
@@ -77,6 +74,8 @@ pub(crate) struct Host {
     pub(crate) wire: VecDeque<Packet>,
     pub(crate) effects: Effects,
     pub(crate) sending: Result<(), SendFailed>,
+    /// Paths nothing can be sent on.
+    pub(crate) dead: Vec<PathId>,
     /// Whether the addresses are installed.
     pub(crate) installed: bool,
     pub(crate) pending: Option<(EffectId, Wanted)>,
@@ -95,6 +94,7 @@ impl Host {
             wire: VecDeque::new(),
             effects: Effects::Succeed,
             sending: Ok(()),
+            dead: Vec::new(),
             installed: false,
             pending: None,
         }
@@ -128,20 +128,22 @@ impl Host {
                 Output::Send(send) => {
                     let mut buffer = [0; MAX_DATAGRAM_LEN];
                     for path in self.router.paths().collect::<Vec<_>>() {
-                        let destinations: Vec<_> = self.router.destinations(path).collect();
-                        for destination in destinations {
-                            let bytes = self.router.encode(&send, path, destination, &mut buffer);
-                            let packet = Packet {
-                                source: self.router.source(path).unwrap(),
-                                destination,
-                                hop_limit: 255,
-                                bytes: bytes.unwrap().to_vec(),
-                            };
-                            if self.sending.is_ok() {
-                                self.wire.push_back(packet);
+                        let works = self.sending.is_ok() && !self.dead.contains(&path);
+                        let source = self.router.source(path).filter(|_| works);
+                        if let Some(source) = source {
+                            for destination in self.router.destinations(path) {
+                                let bytes =
+                                    self.router.encode(&send, path, destination, &mut buffer);
+                                self.wire.push_back(Packet {
+                                    path,
+                                    source,
+                                    destination,
+                                    hop_limit: 255,
+                                    bytes: bytes.unwrap().to_vec(),
+                                });
                             }
                         }
-                        self.router.handle_send(now, path, self.sending);
+                        self.router.handle_send(now, path, source.map(drop).ok_or(SendFailed));
                     }
                 }
                 Output::SetAddresses { wanted, id } => match self.effects {
@@ -217,5 +219,6 @@ pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packe
     let destination = host.router.destinations(PathId::FIRST).next().unwrap();
     let mut buffer = [0; MAX_DATAGRAM_LEN];
     let bytes = host.router.encode(&send, PathId::FIRST, destination, &mut buffer).unwrap();
-    Packet { source: host.source, destination, hop_limit: 255, bytes: bytes.to_vec() }
+    let path = PathId::FIRST;
+    Packet { path, source: host.source, destination, hop_limit: 255, bytes: bytes.to_vec() }
 }

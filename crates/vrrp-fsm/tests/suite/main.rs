@@ -17,6 +17,7 @@ mod failures;
 mod guards;
 mod hardening;
 mod host;
+mod paths;
 mod properties;
 mod receive;
 mod reconfigure;
