@@ -7,26 +7,38 @@
     reason = "a test fails by panicking"
 )]
 
-use core::{net::IpAddr, num::NonZeroU16};
+use core::{net::IpAddr, num::NonZeroU16, time::Duration};
 use std::{fs, path::PathBuf, process::Command};
 
 use vrrp_proto::{
-    AddressFamily, AdverInt, Authentication, ChecksumForm, MAX_IPV4_PACKET_LEN,
-    MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password, Priority, PseudoHeader, Vrid,
+    AddressFamily, AdverInt, Authentication, ChecksumForm, HeaderKey, MAX_IPV4_PACKET_LEN,
+    MAX_IPV6_MESSAGE_LEN, MaxAdvertiseInterval, Message, Password, Priority, PseudoHeader,
+    TrailerKey, TrailerSequence, Vrid,
 };
 
-/// What tshark is asked for, and what is expected, in the same order.
-const FIELDS: [&str; 9] = [
+/// What tshark is asked for; the checksum's status comes last.
+const FIELDS: [&str; 17] = [
+    "ip.dsfield.dscp",
     "ip.ttl",
     "ip.checksum.status",
+    "ah.next_header",
+    "ah.spi",
+    "ah.sequence",
     "vrrp.version",
+    "vrrp.type",
     "vrrp.virt_rtr_id",
     "vrrp.prio",
     "vrrp.addr_count",
+    "vrrp.auth_type",
+    "vrrp.adver_int",
+    "vrrp.short_adver_int",
     "vrrp.ip_addr",
     "vrrp.ipv6_addr",
     "vrrp.checksum.status",
 ];
+
+/// The values of a field it has not found.
+const NONE: &str = "";
 
 /// A packet and what tshark should say about it.
 struct Sample {
@@ -64,34 +76,55 @@ fn samples(form: ChecksumForm) -> Vec<Sample> {
             .collect();
         let interval = MaxAdvertiseInterval::from_centiseconds(u16::from(step) * 100 + 1).unwrap();
         let seconds = AdverInt::from_seconds(step * 6 + 1).unwrap();
-        let password = Authentication::SimplePassword(Password::new(b"secret").unwrap());
-        for message in [
-            Message::v3(vrid, priority, interval, form, &four),
-            Message::v3(vrid, priority, interval, form, &six),
-            Message::v2(vrid, priority, seconds, Authentication::None, &four),
-            Message::v2(vrid, priority, seconds, password, &four),
+        let password = Password::new(b"secret").unwrap();
+        let header = Authentication::Header(HeaderKey::new(password));
+        let sequence = 0x0102_0300 + u32::from(step);
+        let (key, signed_at) = (TrailerKey::new(1, &[step; 32]).unwrap(), Duration::from_secs(7));
+        let signed_at = TrailerSequence::at(signed_at);
+        let v3 = |addresses| Message::v3(vrid, priority, interval, form, addresses).unwrap();
+        let v2 =
+            |authentication| Message::v2(vrid, priority, seconds, authentication, &four).unwrap();
+        let centiseconds = interval.as_centiseconds().to_string();
+        let seconds = seconds.as_seconds().to_string();
+        let number = sequence.to_string();
+        let ah = ["112", "0xc0000202", &number];
+        for (message, header, authentication, addresses, good) in [
+            (v3(&four), None, None, &four, true),
+            (v3(&six), None, None, &six, true),
+            (v2(Authentication::None), None, Some("0"), &four, true),
+            (v2(Authentication::SimplePassword(password)), None, Some("1"), &four, true),
+            (v2(header).sequence(sequence), Some(ah), Some("2"), &four, true),
+            // It knows no trailers, sums them as well, and reads the rest.
+            (v3(&four).signed(&key, signed_at), None, None, &four, false),
+            (v3(&six).signed(&key, signed_at), None, None, &six, false),
         ] {
-            let message = message.unwrap();
-            let addresses = if message.family() == AddressFamily::Ipv4 { &four } else { &six };
-            samples.push(sample(&message, vrid, priority, addresses));
+            let (packet, ip) = match message.family() {
+                AddressFamily::Ipv4 => (ipv4(&message), ["48", "255", "1"]),
+                // Our own header.
+                AddressFamily::Ipv6 => (ipv6(&message), [NONE; 3]),
+            };
+            let listed = addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",");
+            let (listed_four, listed_six) = match message.family() {
+                AddressFamily::Ipv4 => (listed.as_str(), NONE),
+                AddressFamily::Ipv6 => (NONE, listed.as_str()),
+            };
+            let (adver_int, short_adver_int) = match authentication {
+                Some(_) => (seconds.as_str(), NONE),
+                None => (NONE, centiseconds.as_str()),
+            };
+            let expected = [
+                ip.join("|"),
+                header.unwrap_or([NONE; 3]).join("|"),
+                format!("{}|1", message.version().number()),
+                format!("{vrid}|{priority}|{}", addresses.len()),
+                authentication.unwrap_or(NONE).to_owned(),
+                format!("{adver_int}|{short_adver_int}|{listed_four}|{listed_six}"),
+                u8::from(good).to_string(),
+            ];
+            samples.push(Sample { packet, expected: expected.join("|") });
         }
     }
     samples
-}
-
-fn sample(message: &Message<'_>, vrid: Vrid, priority: Priority, addresses: &[IpAddr]) -> Sample {
-    let listed = addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",");
-    let (packet, ttl_and_good, four, six) = match message.family() {
-        AddressFamily::Ipv4 => (ipv4(message), "255|1", listed.as_str(), ""),
-        AddressFamily::Ipv6 => (ipv6(message), "|", "", listed.as_str()),
-    };
-    let good = 1;
-    let expected = format!(
-        "{ttl_and_good}|{}|{vrid}|{priority}|{}|{four}|{six}|{good}",
-        message.version().number(),
-        addresses.len(),
-    );
-    Sample { packet, expected }
 }
 
 fn ipv4(message: &Message<'_>) -> Vec<u8> {
