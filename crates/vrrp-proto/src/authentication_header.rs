@@ -126,6 +126,28 @@ impl TtlCoverage {
 /// ```
 ///
 /// The message is only to be had by [`verify`](Self::verify).
+///
+/// ```
+/// use core::num::NonZeroU16;
+/// use vrrp_proto::*;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let addresses = ["192.0.2.1".parse()?];
+/// let key = HeaderKey::new(Password::new(b"s3cret")?);
+/// let (vrid, authentication) = (Vrid::new(51)?, Authentication::Header(key));
+/// let message = Message::v2(vrid, Priority::DEFAULT, AdverInt::MIN, authentication, &addresses)?;
+/// let (source, group) = ("192.0.2.2".parse()?, "224.0.0.18".parse()?);
+/// let mut buffer = [0; MAX_IPV4_PACKET_LEN];
+/// let octets = message.sequence(7).emit_ipv4_packet(source, group, NonZeroU16::MIN, &mut buffer)?;
+///
+/// let packet = Ipv4Packet::parse(octets)?;
+/// assert_eq!(packet.message(), Err(PacketError::AuthenticationHeader));
+/// let header = AuthenticationHeader::parse(&packet)?;
+/// assert_eq!((header.spi(), header.sequence()), (source, 7));
+/// let read = Advertisement::parse(header.verify(&key)?, packet.pseudo_header())?;
+/// assert_eq!(authentication.verify_type(&read), Ok(()));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AuthenticationHeader<'a> {
     packet: Ipv4Packet<'a>,

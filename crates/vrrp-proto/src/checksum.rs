@@ -7,6 +7,22 @@ use crate::AddressFamily;
 /// RFC 5798 left it open and nearly everybody included the pseudo-header; RFC 9568 §5.2.8 says that
 /// it is not included. Both are on the wire, and a third where an old keepalived sends to unicast
 /// peers. (VRRPv2 never has a pseudo-header, IPv6 always.)
+///
+/// ```
+/// use vrrp_proto::*;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let addresses = ["192.0.2.1".parse()?];
+/// let to_peer = PseudoHeader::new("192.0.2.2".parse()?, "192.0.2.3".parse()?)?;
+/// let (vrid, interval) = (Vrid::new(51)?, MaxAdvertiseInterval::DEFAULT);
+/// for form in ChecksumForm::ALL {
+///     let message = Message::v3(vrid, Priority::DEFAULT, interval, form, &addresses)?;
+///     let mut buffer = [0; 12];
+///     let read = Advertisement::parse(message.emit(to_peer, &mut buffer)?, to_peer)?;
+///     assert_eq!(read.checksum_form(), Some(form));
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[expect(clippy::exhaustive_enums, reason = "no further reading of the RFCs is possible")]
 pub enum ChecksumForm {

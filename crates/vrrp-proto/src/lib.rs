@@ -10,10 +10,33 @@
 //! ```text
 //! received:  IPv4 octets --Ipv4Packet::parse--> Ipv4Packet --message()--> octets of the message
 //!            with AH:    --AuthenticationHeader::parse, verify(key)----> octets of the message
+//!            signed:     --Header::split, Trailer::parse, verify(key)--> octets of the message
 //!            octets + PseudoHeader --Advertisement::parse--> Advertisement, or one ParseError
 //! sent:      Message::v2 / Message::v3 --emit--> octets of the message (IPv6)
-//!                                      --emit_ipv4_packet--> the whole packet (IPv4)
+//!            (.sequence, .signed)      --emit_ipv4_packet--> the whole packet (IPv4)
 //! ```
+//!
+//! # The packets
+//!
+//! ```text
+//!              +-----------+------------------------+---------+-----------+----------+---------+
+//! VRRPv3       | IPv4/IPv6 |                        | header  | addresses |          |         |
+//! VRRPv2       | IPv4      |                        | header  | addresses | 8 octets |         |
+//! VRRPv2, PASS | IPv4      |                        | header  | addresses | password |         |
+//! VRRPv2, AH   | IPv4 (51) | authentication header  | header  | addresses | 8 zeros  |         |
+//! signed       | IPv4/IPv6 |                        | header  | addresses | as above | trailer |
+//!              +-----------+------------------------+---------+-----------+----------+---------+
+//!  octets        20-60 / 40  24                       8         4n or 16n   8          28
+//! ```
+//!
+//! [`Advertisement`], [`AuthenticationHeader`] and [`Trailer`] have the fields. What the checksum
+//! covers is [`ChecksumForm`]'s matter; a trailer never is.
+//!
+//! A packet ends where its IP header says: what a link pads it with is cut off. A message ends behind
+//! its last field, and more octets are an error, [`ParseError::TrailingOctets`], also if they are a
+//! trailer: [`Header::split`] takes it away, for those who verify it and those who do not care.
+//! RFC 9568 §7.1 asks for a complete message and no more than that; keepalived and FRR refuse longer
+//! ones as well.
 //!
 //! [`Vrid`], [`Priority`], [`Interval`], [`Authentication`] and their like hold only what the wire can
 //! hold. [`Header`] is a first glance at a message, to find out whom it may concern.
@@ -54,8 +77,8 @@
 //!   runs the election.
 //! - It builds no ARP or neighbour discovery packets.
 //!
-//! It follows RFC 9568 (VRRPv3), RFC 5798 where deployed checksums differ from it, RFC 3768 (VRRPv2)
-//! and RFC 2338 (its authentication). RFC 9568 calls *Active* what these crates call Master.
+//! It follows RFC 9568 (VRRPv3), RFC 5798 where deployed checksums differ from it, RFC 3768 (VRRPv2),
+//! RFC 2338 (its authentication), and keepalived in what is its own. RFC 9568 calls *Active* what these crates call Master.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

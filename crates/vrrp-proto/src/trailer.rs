@@ -196,6 +196,30 @@ impl TrailerSequence {
 ///
 /// **Unverified against a peer.** It follows a description of keepalived's development branch
 /// (2.4.1); no release with it was at hand. Between routers that run this code it is tested.
+///
+/// ```
+/// use core::time::Duration;
+/// use vrrp_proto::*;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let addresses = ["fe80::1".parse()?];
+/// let packet = PseudoHeader::new("fe80::2".parse()?, "ff02::12".parse()?)?;
+/// let (vrid, interval) = (Vrid::new(51)?, MaxAdvertiseInterval::DEFAULT);
+/// let message = Message::v3(vrid, Priority::DEFAULT, interval, ChecksumForm::default(), &addresses)?;
+/// let key = TrailerKey::new(1, &[0x5a; 32])?; // of a good random source
+/// let now = TrailerSequence::at(Duration::from_secs(1_700_000_000));
+/// let mut buffer = [0; MAX_IPV6_MESSAGE_LEN];
+/// let octets = message.signed(&key, now).emit(packet, &mut buffer)?;
+///
+/// let (message, behind) = Header::parse(octets)?.split(octets, packet.family())?;
+/// let trailer = Trailer::parse(message, behind)?;
+/// assert_eq!((trailer.key_id(), trailer.sequence()), (1, now));
+/// let read = Advertisement::parse(trailer.verify(&key, packet)?, packet)?;
+/// assert_eq!(read.vrid(), vrid);
+/// let other = TrailerKey::new(1, &[0xa5; 32])?;
+/// assert_eq!(trailer.verify(&other, packet), Err(AuthenticationError::WrongTrailer { key: 1 }));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Trailer<'a> {
     message: &'a [u8],
