@@ -26,7 +26,7 @@ impl Recovery {
             attempts: 0,
             sending_unproven: false,
             addresses_unproven: false,
-            random: seed | 1,
+            random: mixed(seed) | 1,
         }
     }
 
@@ -112,6 +112,14 @@ impl Recovery {
         self.random ^= self.random << 17;
         self.random
     }
+}
+
+/// The finalizer of splitmix64: seeds that differ a little give numbers that differ a lot.
+const fn mixed(seed: u64) -> u64 {
+    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ (seed >> 31)
 }
 
 #[cfg(test)]

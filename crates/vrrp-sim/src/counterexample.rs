@@ -183,7 +183,7 @@ impl Counterexample {
             Self::OneWay => {
                 story.routers(&[200, 100]);
                 story.act(long, Act::Cut(first, second));
-                story.act(long, Act::Wait);
+                story.act(long, Act::Cut(first, second));
             }
             Self::Impatient => {
                 story.routers(&[200, 100]);
@@ -213,7 +213,7 @@ impl Counterexample {
                 story.act(long, Act::Crash(second));
             }
         }
-        story.act(long, Act::Wait);
+        story.act(long, Act::Heal);
     }
 }
 

@@ -84,8 +84,13 @@ pub(crate) struct Host {
 impl Host {
     /// A router with a source address that is not started yet.
     pub(crate) fn new(config: Config, source: &str) -> Self {
+        Self::seeded(config, source, SEED)
+    }
+
+    /// The same with another seed, as another router has.
+    pub(crate) fn seeded(config: Config, source: &str, seed: u64) -> Self {
         let source = address(source);
-        let mut router = VirtualRouter::new(config, SEED).unwrap();
+        let mut router = VirtualRouter::new(config, seed).unwrap();
         router.handle_source_address(Instant::ZERO, PathId::FIRST, Some(source));
         Self {
             router,

@@ -11,12 +11,16 @@
 
 mod authentication_header;
 mod checksums;
+mod conflict;
 mod delays;
+mod dual_version;
 mod election;
 mod failures;
 mod guards;
 mod hardening;
 mod host;
+mod network;
+mod options;
 mod paths;
 mod properties;
 mod receive;

@@ -2,101 +2,11 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use crate::host::*;
+use crate::{host::*, network::*};
 use vrrp_fsm::{
-    ChecksumPolicy, Config, Fault, Instant, Output, PathConfig, State,
+    ChecksumPolicy, Config, Fault, Output, PathConfig,
     vrrp_proto::{Authentication, ChecksumForm, Password, Priority, Version},
 };
-
-const LATENCY: Duration = Duration::from_millis(5);
-
-/// Hosts whose packets reach all others after [`LATENCY`], unless the wire is cut between them.
-struct Wire {
-    hosts: Vec<Host>,
-    now: Instant,
-    /// Arrival, receiver, packet; in the order of arrival.
-    flying: Vec<(Instant, usize, Packet)>,
-    /// Whether nothing passes from the first to the second.
-    cut: fn(usize, usize) -> bool,
-    packets: usize,
-}
-
-impl Wire {
-    fn new(configs: impl IntoIterator<Item = (&'static str, Config)>) -> Self {
-        let hosts = configs.into_iter().map(|(source, config)| Host::started(config, source));
-        let mut wire = Self {
-            hosts: hosts.collect(),
-            now: at(0),
-            flying: Vec::new(),
-            cut: |_, _| false,
-            packets: 0,
-        };
-        wire.collect();
-        wire
-    }
-
-    /// Takes what the hosts have sent.
-    fn collect(&mut self) {
-        for sender in 0..self.hosts.len() {
-            while let Some(packet) = self.hosts[sender].wire.pop_front() {
-                self.packets += 1;
-                for receiver in 0..self.hosts.len() {
-                    let host = &self.hosts[receiver];
-                    let addressed =
-                        packet.destination.is_multicast() || packet.destination == host.source;
-                    if receiver != sender && addressed && !(self.cut)(sender, receiver) {
-                        self.flying.push((self.now + LATENCY, receiver, packet.clone()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lets everything happen up to and including `until`; packets before deadlines.
-    fn run_until(&mut self, until: Instant) {
-        loop {
-            let arrival = self.flying.first().map(|(at, ..)| *at);
-            let deadlines = self.hosts.iter().filter_map(|host| host.router.poll_timeout());
-            let Some(next) = deadlines.chain(arrival).min().filter(|next| *next <= until) else {
-                break;
-            };
-            self.now = next;
-            if arrival == Some(next) {
-                let (now, receiver, packet) = self.flying.remove(0);
-                let _discarded = self.hosts[receiver].receive(now, &packet);
-            } else {
-                for host in &mut self.hosts {
-                    if host.router.poll_timeout() == Some(next) {
-                        host.timeout(next);
-                    }
-                }
-            }
-            self.collect();
-        }
-        self.now = until;
-    }
-
-    fn run_for(&mut self, duration: Duration) {
-        self.run_until(self.now + duration);
-    }
-
-    /// Does something to one host now.
-    fn with(&mut self, host: usize, change: impl FnOnce(&mut Host, Instant)) {
-        change(&mut self.hosts[host], self.now);
-        self.hosts[host].carry_out(self.now);
-        self.collect();
-    }
-
-    fn masters(&self) -> Vec<usize> {
-        let is_master = |host: &usize| self.hosts[*host].router.state() == State::Master;
-        (0..self.hosts.len()).filter(is_master).collect()
-    }
-
-    /// Who holds the addresses.
-    fn holders(&self) -> Vec<usize> {
-        (0..self.hosts.len()).filter(|host| self.hosts[*host].installed).collect()
-    }
-}
 
 fn pair(first: u8, second: u8) -> Wire {
     Wire::new([("192.0.2.2", config(first)), ("192.0.2.3", config(second))])

@@ -17,7 +17,6 @@ mod child;
 mod combination;
 mod differences;
 mod document;
-mod loss;
 mod matrix;
 mod play;
 mod stage;
