@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    packages::ensure(&[packages::FRR, packages::IP, packages::KEEPALIVED])?;
+    packages::ensure(&[packages::FRR, packages::IP, packages::KEEPALIVED, packages::NFT])?;
     let mut cargo = host::cargo();
     cargo.args(["test", "--package", "vrrp", "--test", "interop", "--", "--nocapture"]);
     if arguments.write {
@@ -26,6 +26,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if let Some(only) = &arguments.only {
         cargo.env("INTEROP_ONLY", only).arg("every_role_with_every_peer");
     }
-    cargo.env("REQUIRE", "netns,keepalived,frr");
+    cargo.env("REQUIRE", "netns,keepalived,frr,nft");
     host::status(&mut cargo).map(host::exit_code)
 }

@@ -12,6 +12,7 @@ pub(crate) const FRR: Program = ("/usr/lib/frr/vrrpd", "frr");
 pub(crate) const IP: Program = ("ip", "iproute2");
 pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");
 pub(crate) const KEEPALIVED: Program = ("keepalived", "keepalived");
+pub(crate) const NFT: Program = ("nft", "nftables");
 pub(crate) const NGINX: Program = ("nginx", "nginx-light");
 pub(crate) const TSHARK: Program = ("tshark", "tshark");
 pub(crate) const STRACE: Program = ("strace", "strace");

@@ -78,6 +78,7 @@ fn install(arguments: &Arguments, has_ipvs: bool) {
         packages::IP,
         packages::IPVSADM,
         packages::KEEPALIVED,
+        packages::NFT,
         packages::NGINX,
         packages::TSHARK,
     ];

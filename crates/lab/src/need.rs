@@ -17,7 +17,7 @@ use crate::privilege;
 /// The needs: `netns` (root, or a user namespace: the test binary is then started again inside one), `root` (of the
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
 /// always supply it), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own),
-/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
+/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `nft`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
 #[macro_export]
 macro_rules! need {
     ($($need:ident),+ $(,)?) => {
@@ -72,6 +72,7 @@ pub fn check(need: &str) -> Result<(), String> {
         }
         "keepalived" | "ipvsadm" | "tcpdump" | "tshark" | "python3" => program(need, need),
         "nginx" => program("nginx", "nginx-light"),
+        "nft" => program("nft", "nftables"),
         "frr" => frr(),
         "captures" => captures().map(drop),
         other => panic!("no such need: {other}"),

@@ -59,7 +59,19 @@ impl Report {
     /// # Errors
     /// [`ConfigError`] for a configuration that cannot be used.
     pub fn run(&mut self, scenario: &Scenario) -> Result<Option<Failure>, ConfigError> {
-        let simulation = Simulation::new(scenario.seed).without_timeline();
+        self.run_in(scenario, Simulation::new(scenario.seed).without_timeline())
+    }
+
+    /// The same in a simulation that you have prepared, such as one that is
+    /// [watched](Simulation::watched).
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a configuration that cannot be used.
+    pub fn run_in(
+        &mut self,
+        scenario: &Scenario,
+        simulation: Simulation,
+    ) -> Result<Option<Failure>, ConfigError> {
         let (simulation, result) = scenario.run(simulation)?;
         self.tally.merge(simulation.tally());
         self.scenarios += 1;

@@ -183,7 +183,7 @@ impl Counterexample {
             Self::OneWay => {
                 story.routers(&[200, 100]);
                 story.act(long, Act::Cut(first, second));
-                story.act(long, Act::Cut(first, second));
+                story.act(long, Act::Wait);
             }
             Self::Impatient => {
                 story.routers(&[200, 100]);
@@ -213,7 +213,7 @@ impl Counterexample {
                 story.act(long, Act::Crash(second));
             }
         }
-        story.act(long, Act::Heal);
+        story.act(long, Act::Wait);
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Invariant {
     Reports,
     /// The fixed queue of outputs was large enough.
     OutputsKept,
+    /// What the user [watches](crate::Simulation::watched).
+    Watched,
     /// What hardening excludes does not happen (see [`Counterexample`](crate::Counterexample)).
     Hardening,
     /// No more advertisements leave than the interval, one answer every 10 ms and transitions explain.

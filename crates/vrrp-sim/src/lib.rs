@@ -13,6 +13,7 @@
 //!     |-- routers: a real machine each, Conditions around it (how long, how likely, how late)
 //!     |-- Links between them, one a direction: delay, jitter, reordering, loss, duplication, cuts
 //!     |-- Invariants, checked after every step; Bounds, checked when the network is quiet
+//!     |-- Counterexamples, seen when they happen; what you watch yourself
 //!     `-- Tally of what happened how often; Timeline of what happened when, with a drawing
 //! ```
 //!
@@ -49,6 +50,56 @@
 //! println!("{}", sim.timeline().expect("recorded by default"));
 //! # Ok(()) }
 //! ```
+//!
+//! # A campaign
+//!
+//! One world proves little. [`Scenario::random`] makes as many as there are seeds, [`Report`] runs them
+//! and says what happened how often, and what never did. One that breaks something becomes as small
+//! as it gets, then a program to keep and a picture to look at:
+//!
+//! ```
+//! use vrrp_sim::{Report, Scenario};
+//!
+//! let mut report = Report::default();
+//! for seed in 0..20 {
+//!     if let Some(failure) = report.run(&Scenario::random(seed))? {
+//!         let small = failure.shrink();
+//!         println!("{small}{}", small.scenario.to_rust()); // or small.save(directory)
+//!         panic!("{}", failure.violation);
+//!     }
+//! }
+//! println!("{report}");
+//! # Ok::<(), vrrp_sim::vrrp_fsm::ConfigError>(())
+//! ```
+//!
+//! What one would like to believe of VRRP and is not so is a [`Counterexample`]: each can be made to
+//! happen, is counted when it does, and breaks an invariant where it is supposed to be excluded.
+//!
+//! # Your own service
+//!
+//! A service that follows the election can be stepped along: [`Simulation::watched`] shows the
+//! simulation to it after every step, and what it complains about is a broken invariant like any
+//! other. Here it is the belief that at most one router has the addresses:
+//!
+//! ```
+//! use vrrp_sim::{Invariant, Scenario, Simulation};
+//!
+//! let alone = |sim: &Simulation| match sim.holders().count() {
+//!     0 | 1 => Ok(()),
+//!     many => Err(format!("{many} routers have the addresses")),
+//! };
+//! let fails = |scenario: &Scenario| {
+//!     let (_, result) = scenario.run(Simulation::new(scenario.seed).watched(alone)).ok()?;
+//!     result.err().filter(|violation| violation.invariant == Invariant::Watched)
+//! };
+//! let scenario = (0..).map(Scenario::random).find(|scenario| fails(scenario).is_some());
+//! let small = scenario.expect("any partition does").shrink(|scenario| fails(scenario).is_some());
+//! assert_eq!(small.routers.len(), 2);
+//! println!("{}{}", fails(&small).expect("still"), small.to_rust());
+//! ```
+//!
+//! The example `service_failover` in the repository goes on from there: a replicated counter that
+//! loses counts as long as it takes mastership for a lock, and none with a fencing token.
 //!
 //! # What it does not do
 //!

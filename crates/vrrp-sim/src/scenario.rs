@@ -77,6 +77,8 @@ pub enum End {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the methods of the same names are documented")]
 pub enum Act {
+    /// Nothing but the time before it.
+    Wait,
     Start(RouterId),
     Crash(RouterId),
     Kill(RouterId),
@@ -156,6 +158,7 @@ impl Scenario {
 impl Act {
     fn perform(self, simulation: &mut Simulation) -> Result<(), Violation> {
         match self {
+            Self::Wait => {}
             Self::Start(id) => simulation.start(id)?,
             Self::Crash(id) => simulation.crash(id),
             Self::Kill(id) => simulation.kill(id),
@@ -180,6 +183,6 @@ impl Act {
             Self::SetDisguise(source) => simulation.set_disguise(source),
             Self::SetConditions(id, conditions) => simulation.set_conditions(id, conditions),
         }
-        Ok(())
+        simulation.be_watched()
     }
 }

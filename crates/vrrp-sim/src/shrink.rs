@@ -13,7 +13,8 @@ const MOST_RUNS: u32 = 5_000;
 const OTHER_SEEDS: [u64; 3] = [0, 1, 2];
 
 impl Failure {
-    /// The smallest scenario found that breaks the same invariant.
+    /// The smallest scenario found that breaks the same invariant. What you
+    /// [watch](Simulation::watched) yourself is not known here: use [`Scenario::shrink`] for that.
     #[must_use]
     pub fn shrink(&self) -> Self {
         let violation = |scenario: &Scenario| {
@@ -43,7 +44,7 @@ impl Scenario {
             search.rounds();
             search.acts();
             search.routers();
-            search.ends();
+            search.duller();
             search.plainer();
             search.sooner();
             if search.found == found || search.runs >= MOST_RUNS {
@@ -135,18 +136,25 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
 
     fn routers(&mut self) {
         for index in (0..self.best.routers.len()).rev() {
-            // What was done to it may have only taken time: then anybody will do.
-            let _found = [None, Some(RouterId::from_index(0))].into_iter().any(|instead| {
-                self.attempt_with_luck(|scenario| scenario.remove_router(index, instead))
-            });
+            self.attempt_with_luck(|scenario| scenario.remove_router(index));
         }
     }
 
-    fn ends(&mut self) {
+    /// Rounds that only settle, acts that only take time.
+    fn duller(&mut self) {
         for index in 0..self.best.rounds.len() {
             self.attempt(|scenario| {
                 if let Some(round) = scenario.rounds.get_mut(index) {
                     round.end = End::Settle;
+                }
+            });
+        }
+        let acts = self.best.rounds.iter().map(|round| round.acts.len()).sum();
+        for index in 0..acts {
+            self.attempt(|scenario| {
+                let acts = scenario.rounds.iter_mut().flat_map(|round| &mut round.acts);
+                if let Some((_, act)) = acts.into_iter().nth(index) {
+                    *act = Act::Wait;
                 }
             });
         }
@@ -280,27 +288,23 @@ const PLAINER_CONFIGS: &[fn(&mut Config, &Config)] = &[
 ];
 
 impl Scenario {
-    /// Leaves out a router. What is done to it is left out, too, or done to another one.
-    fn remove_router(&mut self, index: usize, instead: Option<RouterId>) {
+    /// Leaves out a router. Of what is done to it, the time it takes stays.
+    fn remove_router(&mut self, index: usize) {
         if self.routers.len() <= 1 || index >= self.routers.len() {
             return;
         }
         self.routers.remove(index);
-        for round in &mut self.rounds {
-            let acts = core::mem::take(&mut round.acts).into_iter();
-            round.acts = acts
-                .filter_map(|(after, act)| Some((after, act.without(index, instead)?)))
-                .collect();
+        for (_, act) in self.rounds.iter_mut().flat_map(|round| &mut round.acts) {
+            *act = act.without(index).unwrap_or(Act::Wait);
         }
     }
 }
 
 impl Act {
-    /// The same in a world without the router of this index, about another one `instead` if it is about
-    /// that.
-    fn without(self, index: usize, instead: Option<RouterId>) -> Option<Self> {
+    /// The same in a world without the router of this index; `None` if it is about that one.
+    fn without(self, index: usize) -> Option<Self> {
         let moved = |id: RouterId| match id.index() {
-            at if at == index => instead,
+            at if at == index => None,
             at if at > index => Some(RouterId::from_index(at - 1)),
             _ => Some(id),
         };
@@ -321,7 +325,8 @@ impl Act {
             Self::Partition(first) if first > index => Self::Partition(first - 1),
             Self::Cut(from, to) => Self::Cut(moved(from)?, moved(to)?),
             Self::SetConditions(id, conditions) => Self::SetConditions(moved(id)?, conditions),
-            same @ (Self::Partition(_)
+            same @ (Self::Wait
+            | Self::Partition(_)
             | Self::Heal
             | Self::SetLinks(_)
             | Self::SetEcho(_)

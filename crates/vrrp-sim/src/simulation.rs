@@ -6,7 +6,7 @@ use vrrp_fsm::{
 };
 
 use crate::{
-    Conditions, Link, RouterId, Subject, Tally, Timeline, Violation, What,
+    Conditions, Invariant, Link, RouterId, Subject, Tally, Timeline, Violation, What,
     host::{Host, Packet},
     invariants::Checker,
     local_clock::LocalClock,
@@ -42,6 +42,18 @@ pub struct Simulation {
     pub(crate) events: u64,
     pub(crate) outputs: Vec<Output>,
     pub(crate) buffer: Vec<u8>,
+    pub(crate) watch: Option<Watch>,
+}
+
+/// A property of the user's own.
+pub(crate) struct Watch(Box<Property>);
+
+type Property = dyn FnMut(&Simulation) -> Result<(), String>;
+
+impl core::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// What is bound to happen to a router.
@@ -71,6 +83,7 @@ impl Simulation {
             answers: 0,
             outputs: Vec::new(),
             buffer: vec![0; MAX_DATAGRAM_LEN],
+            watch: None,
         }
     }
 
@@ -79,6 +92,25 @@ impl Simulation {
     pub fn without_timeline(mut self) -> Self {
         self.timeline = None;
         self
+    }
+
+    /// Has `property` look at the simulation after every step of every machine and every act, for what
+    /// else has to hold: something you run on top of the election, stepped here, may look at the states
+    /// of its routers and complain. It replaces an earlier one.
+    ///
+    /// An error is an [`Invariant::Watched`](crate::Invariant::Watched) that is broken, and ends the run.
+    #[must_use]
+    pub fn watched(mut self, property: impl FnMut(&Self) -> Result<(), String> + 'static) -> Self {
+        self.watch = Some(Watch(Box::new(property)));
+        self
+    }
+
+    /// Shows the simulation to whoever watches.
+    pub(crate) fn be_watched(&mut self) -> Result<(), Violation> {
+        let Some(mut watch) = self.watch.take() else { return Ok(()) };
+        let result = (watch.0)(self);
+        self.watch = Some(watch);
+        result.map_err(|found| self.violation(None, (Invariant::Watched, found)))
     }
 
     /// Adds a router that sends from `source`. It does not run until [`start`](Self::start).
@@ -253,6 +285,12 @@ impl Simulation {
     #[must_use]
     pub fn machine(&self, id: RouterId) -> Option<&VirtualRouter> {
         self.host(id)?.machine.as_ref()
+    }
+
+    /// Whether the process of a router runs, and does not stand still.
+    #[must_use]
+    pub fn is_running(&self, id: RouterId) -> bool {
+        self.host(id).is_some_and(Host::runs)
     }
 
     /// Whether the virtual addresses are on the router's interface, whoever put them there.

@@ -262,6 +262,7 @@ fn conditions(conditions: &Conditions) -> String {
 
 fn act(act: &Act) -> String {
     match act {
+        Act::Wait => "Wait".to_owned(),
         Act::Start(id) => format!("Start({})", router(*id)),
         Act::Crash(id) => format!("Crash({})", router(*id)),
         Act::Kill(id) => format!("Kill({})", router(*id)),

@@ -81,7 +81,7 @@ impl Simulation {
         for _ in 0..sent {
             self.tell(id, &Input::Sent(true))?;
         }
-        Ok(())
+        self.be_watched()
     }
 
     pub(crate) fn violation(

@@ -65,6 +65,7 @@ impl Timeline {
     }
 
     pub(crate) fn note(&mut self, at: Instant, router: Option<RouterId>, what: What) {
+        self.end = self.end.max(at);
         self.notes.push(Note { at, router, what });
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Combination {
     pub(crate) message_only: bool,
     /// keepalived's `old_unicast_checksum`; we follow what we hear.
     pub(crate) old_checksum: bool,
+    /// keepalived's `use_vmac`: its addresses are on an interface with the virtual MAC address.
+    pub(crate) virtual_mac: bool,
     /// Their own interval, where it is another.
     pub(crate) their_interval: Option<Duration>,
     /// Their own addresses, where they are others.
@@ -77,6 +79,7 @@ impl Combination {
             interval: Duration::from_millis(100),
             message_only: false,
             old_checksum: false,
+            virtual_mac: false,
             their_interval: None,
             their_addresses: None,
         }
@@ -174,6 +177,9 @@ impl Combination {
             let [us, them] = self.sources();
             lines.push(format!("unicast_src_ip {them}\nunicast_peer {{\n {us}\n}}"));
         }
+        if self.virtual_mac {
+            lines.push("use_vmac vmac".to_owned());
+        }
         if self.old_checksum {
             lines.push("old_unicast_checksum".to_owned());
         }
@@ -186,7 +192,7 @@ impl Combination {
             lines.push(format!("authentication {{\n auth_type {kind}\n auth_pass {SECRET}\n}}"));
         }
         let addresses: Vec<_> =
-            self.their_addresses().iter().map(|address| format!(" {address} dev eth0")).collect();
+            self.their_addresses().iter().map(|address| format!(" {address}")).collect();
         lines.push(format!("virtual_ipaddress {{\n{}\n}}", addresses.join("\n")));
         format!("vrrp_instance web {{\n{}\n}}\n", lines.join("\n"))
     }
@@ -224,6 +230,7 @@ impl fmt::Display for Combination {
             Auth::Ah => "AH",
         };
         let mode = match (self.unicast, self.old_checksum) {
+            _ if self.virtual_mac => "multicast, `use_vmac`",
             (_, true) => "unicast, `old_unicast_checksum`",
             (true, _) => "unicast",
             _ => "multicast",

@@ -289,9 +289,9 @@ fn deaf(line: Combination) -> Step<String> {
     stage.wait("us as Master", |stage| stage.holds(Who::We)?.then_some(()))?;
     stage.start(Who::They, LOW)?;
     stage.remains(Who::We, 5)?;
-    stage.deafen(true);
+    stage.deafen(Who::They, true);
     stage.wait("them as Master", |stage| stage.holds(Who::They)?.then_some(()))?;
-    stage.deafen(false);
+    stage.deafen(Who::They, false);
     let healed = lab::now();
     stage.listen();
     let since = stage.heard.len();

@@ -17,6 +17,7 @@ mod child;
 mod combination;
 mod differences;
 mod document;
+mod loss;
 mod matrix;
 mod play;
 mod stage;

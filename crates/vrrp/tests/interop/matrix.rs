@@ -9,13 +9,15 @@ use crate::play::{self, Found, STEPS};
 const KEEPALIVED: Combination = Combination::new(Peer::Keepalived);
 const FRR: Combination = Combination::new(Peer::Frr);
 
-pub(crate) const COMBINATIONS: [Combination; 18] = [
+pub(crate) const COMBINATIONS: [Combination; 20] = [
     KEEPALIVED.every(1_000),
     KEEPALIVED,
     KEEPALIVED.every(10),
+    Combination { virtual_mac: true, ..KEEPALIVED },
     KEEPALIVED.unicast(),
     Combination { old_checksum: true, ..KEEPALIVED.unicast() },
     KEEPALIVED.six(),
+    Combination { virtual_mac: true, ..KEEPALIVED.six() },
     KEEPALIVED.six().unicast(),
     KEEPALIVED.two(Auth::None),
     KEEPALIVED.two(Auth::Pass),
@@ -75,6 +77,16 @@ fn every_role_with_every_peer() {
 
 /// Below this interval three missed advertisements are less than what the scheduler of a busy machine may cost.
 const CROWD: Duration = Duration::from_millis(100);
+
+/// The control: with a peer that takes none of our packets the play ends where both are Master.
+#[test]
+fn who_does_not_hear_us_fails() {
+    lab::need!(netns, keepalived);
+    let found = play::play(Combination { message_only: true, ..KEEPALIVED });
+    let failure = failure(&KEEPALIVED, &found).expect("two Masters");
+    assert_eq!(found.len(), 2, "{failure}");
+    assert!(failure.contains("held (we, they): (Some(true), Some(true))"), "{failure}");
+}
 
 /// How often a line is played again.
 const ATTEMPTS: usize = 3;

@@ -39,8 +39,10 @@ pub(crate) struct Stage {
     boots: u32,
     capture: Capture,
     ports: [u32; 2],
-    /// All advertisements since the beginning.
+    /// All advertisements since the beginning, as they were sent.
     pub(crate) heard: Vec<Heard>,
+    /// Those of them that left the switch for the other router.
+    pub(crate) delivered: Vec<Heard>,
 }
 
 impl Stage {
@@ -70,6 +72,7 @@ impl Stage {
             capture,
             ports,
             heard: Vec::new(),
+            delivered: Vec::new(),
         }
     }
 
@@ -167,11 +170,24 @@ impl Stage {
         }
     }
 
-    /// Keeps our multicast from them, or lets it pass again; we hear them all the time.
-    pub(crate) fn deafen(&self, on: bool) {
+    /// Keeps the multicast of the other one from this router, or lets it pass again; the other one hears it all the time.
+    pub(crate) fn deafen(&self, who: Who, on: bool) {
         let flood = if on { "off" } else { "on" };
-        let command = format!("link set port-b type bridge_slave mcast_flood {flood}");
+        let port = if who == Who::We { "port-a" } else { "port-b" };
+        let command = format!("link set {port} type bridge_slave mcast_flood {flood}");
         self.switch.namespace().ip(&command).unwrap();
+    }
+
+    /// Lets the switch lose this many per cent of the advertisements, each way, from now on.
+    pub(crate) fn lose(&self, per_cent: u32) {
+        let rules = format!(
+            "add table bridge t; add chain bridge t c {{ type filter hook forward priority 0; }}; \
+             add rule bridge t c meta l4proto 112 numgen random mod 100 < {per_cent} drop"
+        );
+        let mut nft = Command::new("nft");
+        nft.arg(rules).env("PATH", lab::need::search_path());
+        let output = self.switch.namespace().output(&mut nft).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Gives the power back; nothing runs yet.
@@ -230,13 +246,15 @@ impl Stage {
     }
 
     fn take(&mut self, frame: &lab::Frame) {
-        let from = match self.ports.iter().position(|port| *port == frame.link) {
+        let host = match self.ports.iter().position(|port| *port == frame.link) {
             Some(0) => Who::We,
             Some(_) => Who::They,
             None => return,
         };
-        if !frame.outgoing {
-            self.heard.extend(wire::read(frame, from));
+        if frame.outgoing {
+            self.delivered.extend(wire::read(frame, host.other()));
+        } else {
+            self.heard.extend(wire::read(frame, host));
         }
     }
 
