@@ -106,20 +106,21 @@ pub use schedule::{Announcement, AnnouncementSchedule, Pacer};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 
-/// Compiles the README's example.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
     //! What the fuzzer reaches and nobody else.
 
-    use crate::link;
+    use crate::{address, link, route, rule};
 
-    /// Reads a payload as an address and as a link.
+    /// Reads a payload as an address, a route, a rule and a link.
     ///
     /// # Panics
     /// When an address is written otherwise than it is read.
     pub fn notification(payload: &[u8]) {
-        if let Some(present) = codec::decode(payload) {
+        drop(route::codec::decode(payload));
+        drop(rule::codec::decode(payload));
+        if let Some(present) = address::codec::decode(payload) {
             let address = present.address;
             assert_eq!(address.to_string().parse(), Ok(address));
         }
@@ -127,6 +128,7 @@ pub mod fuzzing {
     }
 }
 
+/// Compiles the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
