@@ -13,10 +13,10 @@ mod sync_group {
     #[path = "../../crates/vrrp-fsm/tests/suite/sync_group/properties.rs"]
     mod properties;
 
-    use std::time::Duration;
+    use std::{num::NonZeroU8, time::Duration};
 
     use libfuzzer_sys::arbitrary::{Result, Unstructured};
-    use vrrp_fsm::{AddressesLostPolicy, Config, Fault};
+    use vrrp_fsm::{AddressesLostPolicy, Config, Fault, GuardConfig, Verdict};
 
     use self::properties::Op;
     use crate::host::{Effects, SECOND, at, config};
@@ -25,11 +25,12 @@ mod sync_group {
     pub(crate) fn agrees(choice: &mut Unstructured<'_>) -> Result<()> {
         let count = choice.int_in_range(1..=3)?;
         let configs = (0..count).map(|_| member(choice)).collect::<Result<_>>()?;
+        let guard = guard(choice)?;
         let mut ops = Vec::new();
         while ops.len() < 100 && !choice.is_empty() {
             ops.push((choice.int_in_range(0..=2)?, op(choice)?));
         }
-        properties::observe(configs, &ops);
+        properties::observe(configs, guard, &ops);
         Ok(())
     }
 
@@ -52,7 +53,7 @@ mod sync_group {
     fn op(choice: &mut Unstructured<'_>) -> Result<Op> {
         let faults =
             [Fault::LinkDown, Fault::Tracker, Fault::CannotAdvertise, Fault::AddressesFailed];
-        Ok(match choice.int_in_range(0..=18)? {
+        Ok(match choice.int_in_range(0..=20)? {
             0 => Op::Startup,
             1 => Op::Shutdown,
             2 => Op::Fault(*choice.choose(&faults)?),
@@ -66,8 +67,22 @@ mod sync_group {
             13 => Op::AddressesLost,
             14 | 15 => Op::Run(milliseconds(choice, 9_000)?),
             16 => Op::Pause(milliseconds(choice, 9_000)?),
+            17 | 18 => Op::Verdict(verdict(choice)?),
             _ => Op::Timeout,
         })
+    }
+
+    fn guard(choice: &mut Unstructured<'_>) -> Result<Option<GuardConfig>> {
+        if choice.arbitrary()? {
+            return Ok(None);
+        }
+        let deadline = milliseconds(choice, 2_000)? + Duration::from_millis(1);
+        let max_vetoes = NonZeroU8::new(choice.int_in_range(0..=2)?);
+        Ok(Some(GuardConfig::new(deadline, verdict(choice)?).max_vetoes(max_vetoes)))
+    }
+
+    fn verdict(choice: &mut Unstructured<'_>) -> Result<Verdict> {
+        Ok(if choice.arbitrary()? { Verdict::Promote } else { Verdict::Veto })
     }
 
     fn milliseconds(choice: &mut Unstructured<'_>, below: u64) -> Result<Duration> {

@@ -23,8 +23,14 @@ pub struct Standing {
     pub held: bool,
     /// While Backup: whether it would be Master.
     pub asking: bool,
+    /// While it is asking: whether out of silence, so that a guard has a say.
+    pub silent: bool,
+    /// While Backup: how often a guard objected since the last accepted advertisement.
+    pub vetoes: u8,
     /// While Backup: whether it was Master until another router was, or may have been.
     pub yielded: bool,
+    /// While Master: whether another router advertises as Master as well.
+    pub contended: bool,
 }
 
 impl Standing {
@@ -35,17 +41,29 @@ impl Standing {
         able: false,
         held: true,
         asking: false,
+        silent: false,
+        vetoes: 0,
         yielded: false,
+        contended: false,
     };
 
     /// What it will be once a command is carried out, at best: the member has the last word.
     pub(crate) fn after(self, command: GroupCommand) -> Self {
-        let backup = Self { state: State::Backup, asking: false, yielded: false, ..self };
+        let backup = Self {
+            state: State::Backup,
+            asking: false,
+            silent: false,
+            yielded: false,
+            contended: false,
+            ..self
+        };
         match command {
             GroupCommand::Hold => Self { state: State::Initialize, held: true, ..backup },
             GroupCommand::Resume => Self { held: false, ..self },
             GroupCommand::Promote => Self { state: State::Master, ..backup },
+            GroupCommand::Wait => Self { vetoes: self.vetoes.saturating_add(1), ..backup },
             GroupCommand::Yield | GroupCommand::Release => backup,
+            GroupCommand::Announce => self,
         }
     }
 }
@@ -61,20 +79,29 @@ pub enum GroupCommand {
     Resume,
     /// All members are asking: become Master.
     Promote,
+    /// The guard objects: wait for another master-down interval, then ask again.
+    Wait,
     /// Another router is Master where a member was: become Backup, silently.
     Yield,
     /// A member is not Master although no other router is: become Backup with priority 0, for one
     /// skew time.
     Release,
+    /// Another router advertises as Master where a member is, or no longer does: announce the
+    /// addresses again.
+    Announce,
 }
 
 impl VirtualRouter {
     /// How it stands in its sync group.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let (asking, yielded) = match &self.phase {
-            Phase::Backup(backup) => (backup.asking, backup.yielded),
-            Phase::Initialize | Phase::Master(_) => (false, false),
+        let backup = match self.phase {
+            Phase::Backup(backup) => Some(backup),
+            Phase::Initialize | Phase::Master(_) => None,
+        };
+        let contended = match &self.phase {
+            Phase::Master(master) => master.contention.is_some(),
+            Phase::Initialize | Phase::Backup(_) => false,
         };
         let startable = match self.phase {
             Phase::Initialize => self.effects.is_done() && self.starts_at().is_none(),
@@ -86,8 +113,11 @@ impl VirtualRouter {
             reported: self.reported_state(),
             able: self.is_candidate() && faultless && startable,
             held: self.faults().contains(Fault::SyncGroup),
-            asking,
-            yielded,
+            asking: backup.is_some_and(|backup| backup.asking),
+            silent: backup.is_some_and(|backup| backup.asking && self.is_silent(&backup)),
+            vetoes: backup.map_or(0, |backup| backup.vetoes),
+            yielded: backup.is_some_and(|backup| backup.yielded),
+            contended,
         }
     }
 
@@ -97,8 +127,13 @@ impl VirtualRouter {
             GroupCommand::Hold => self.handle_fault(now, Fault::SyncGroup),
             GroupCommand::Resume => self.handle_fault_cleared(now, Fault::SyncGroup),
             GroupCommand::Promote => self.promote_asking(now),
+            GroupCommand::Wait => self.wait_with_group(now),
             GroupCommand::Yield => self.leave_with_group(now, Farewell::Silent),
             GroupCommand::Release => self.leave_with_group(now, Farewell::PriorityZero),
+            GroupCommand::Announce => {
+                let now = self.advance(now);
+                self.announce_again(now);
+            }
         }
     }
 
@@ -117,6 +152,13 @@ impl VirtualRouter {
         // Whoever has slept since it asked may have slept through the answer.
         if backup.asking && !self.waits_after_late_wake(now, backup) {
             self.become_master(now, backup.promotion_reason());
+        }
+    }
+
+    fn wait_with_group(&mut self, now: Instant) {
+        let now = self.advance(now);
+        if let Phase::Backup(backup @ Backup { asking: true, .. }) = self.phase {
+            self.wait_after_veto(now, backup);
         }
     }
 

@@ -3,7 +3,9 @@
 use alloc::{vec, vec::Vec};
 use core::fmt;
 
-use crate::{GroupCommand, Standing, State};
+use crate::{
+    ConfigError, GroupCommand, GuardConfig, Instant, Reason, Standing, State, Ticket, Verdict,
+};
 
 /// Names one member: its index in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -41,6 +43,14 @@ pub enum SyncGroupOutput {
         /// What.
         command: GroupCommand,
     },
+    /// Ask the guard of the group whether the silent Masters may be replaced, and hand its verdict to
+    /// [`SyncGroup::handle_verdict`].
+    AskPromotion {
+        /// What the verdict refers to.
+        ticket: Ticket,
+        /// Why the members would be Master.
+        reason: Reason,
+    },
     /// All members have reported another state than the group had: what users of the group go by.
     StateChanged {
         /// The state until now.
@@ -70,6 +80,7 @@ pub enum SyncGroupOutput {
 /// | cannot take part: a fault, not started, still removing addresses | [`Hold`](GroupCommand::Hold): all are in Initialize with [`Fault::SyncGroup`](crate::Fault::SyncGroup), Masters leave with priority 0 |
 /// | can, and so can all others | [`Resume`](GroupCommand::Resume): all become Backup |
 /// | would become Master | it stays Backup and asks; when all are asking, all are told to [`Promote`](GroupCommand::Promote) |
+/// | is contended: another router advertises as Master, with less right to it | [`Announce`](GroupCommand::Announce), when that begins and when it ends |
 /// | becomes Backup for a better advertisement or a late wake | [`Yield`](GroupCommand::Yield): Backup, silently |
 /// | becomes Backup for deleted addresses | [`Release`](GroupCommand::Release): Backup with priority 0, for one skew time |
 ///
@@ -78,6 +89,13 @@ pub enum SyncGroupOutput {
 /// master-down interval. Mind that a group in which each member meets a different better router
 /// serves nothing; use the same order of priorities in all virtual routers.
 ///
+/// # Guard
+///
+/// With [`guard`](Self::guard) a group asks once for all its members, when all of them are asking and
+/// one of them out of silence: [`SyncGroupOutput::AskPromotion`]. One veto holds all: each
+/// [waits](GroupCommand::Wait) for another master-down interval. If a member stops asking meanwhile,
+/// because it hears a Master or cannot take part, the question is withdrawn. See [`GuardConfig`].
+///
 /// # Contract
 ///
 /// - Every member has [`Config::sync_group`](crate::Config::sync_group); it then waits for the
@@ -85,7 +103,8 @@ pub enum SyncGroupOutput {
 /// - After *every* input of a member and its outputs: [`handle_member`](Self::handle_member), then
 ///   [`poll_output`](Self::poll_output) to `None`. A command is an input of that member, so the same
 ///   follows for it, before the next output is polled. That ends.
-/// - There is no timer. Nothing but [`new`](Self::new) allocates.
+/// - Only a group with a guard has a timer: call [`handle_timeout`](Self::handle_timeout) at
+///   [`poll_timeout`](Self::poll_timeout). Nothing but [`new`](Self::new) allocates.
 ///
 /// # Example
 ///
@@ -110,14 +129,14 @@ pub enum SyncGroupOutput {
 /// /// Tells the group of every member, and the members what it wants.
 /// fn settle(group: &mut SyncGroup, members: &mut [VirtualRouter], now: Instant) {
 ///     for (index, member) in members.iter().enumerate() {
-///         group.handle_member(MemberId::new(index), member.standing());
+///         group.handle_member(now, MemberId::new(index), member.standing());
 ///     }
 ///     while let Some(output) = group.poll_output() {
 ///         if let SyncGroupOutput::Command { member, command } = output {
 ///             let router = &mut members[member.get()];
 ///             router.handle_group(now, command);
 ///             while router.poll_output().is_some() {} // to be carried out here
-///             group.handle_member(member, router.standing());
+///             group.handle_member(now, member, router.standing());
 ///         }
 ///     }
 /// }
@@ -142,6 +161,19 @@ pub enum SyncGroupOutput {
 pub struct SyncGroup {
     members: Vec<Member>,
     reported: State,
+    guard: Option<GuardConfig>,
+    question: Option<Question>,
+    next_ticket: Ticket,
+    latest: Instant,
+}
+
+/// What the guard was asked.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    ticket: Ticket,
+    until: Instant,
+    /// Whether the question was handed out.
+    is_told: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -169,17 +201,68 @@ impl SyncGroup {
             return Err(EmptySyncGroup);
         }
         let member = Member { standing: Standing::UNKNOWN, command: None };
-        Ok(Self { members: vec![member; members], reported: State::Initialize })
+        Ok(Self {
+            members: vec![member; members],
+            reported: State::Initialize,
+            guard: None,
+            question: None,
+            next_ticket: Ticket::FIRST,
+            latest: Instant::ZERO,
+        })
+    }
+
+    /// Gives the group a guard. [`GuardConfig::max_vetoes`] counts the vetoes since the last
+    /// advertisement that any member has accepted.
+    ///
+    /// # Errors
+    /// [`ConfigError::VerdictDeadline`] for a deadline out of range.
+    pub fn guard(mut self, guard: GuardConfig) -> Result<Self, ConfigError> {
+        guard.validate()?;
+        self.guard = Some(guard);
+        Ok(self)
     }
 
     /// How a member stands. A member that there is not changes nothing.
-    pub fn handle_member(&mut self, member: MemberId, standing: Standing) {
+    pub fn handle_member(&mut self, now: Instant, member: MemberId, standing: Standing) {
+        self.latest = self.latest.max(now);
         let Some(known) = self.members.get_mut(member.get()) else { return };
+        let contended = known.standing.contended;
         known.standing = standing;
         if let Some(command) = known.command {
             known.standing = standing.after(command);
         }
+        if standing.contended != contended {
+            self.announce_elsewhere(member);
+        }
         self.align();
+    }
+
+    /// What the guard says to [`SyncGroupOutput::AskPromotion`]. One that comes after its deadline,
+    /// or when nobody waits for it any more, changes nothing.
+    pub fn handle_verdict(&mut self, now: Instant, ticket: Ticket, verdict: Verdict) {
+        self.latest = self.latest.max(now);
+        let question = self.question.filter(|question| question.ticket == ticket);
+        if question.is_some_and(|question| self.latest < question.until) {
+            self.judge(verdict);
+        } else {
+            self.handle_timeout(now);
+        }
+    }
+
+    /// A deadline of [`poll_timeout`](Self::poll_timeout) may have come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.latest = self.latest.max(now);
+        let is_over = self.question.is_some_and(|question| self.latest >= question.until);
+        if let Some(guard) = self.guard.filter(|_| is_over) {
+            self.judge(guard.default_verdict);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout): the deadline of the guard while it is
+    /// asked.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.question.map(|question| question.until)
     }
 
     /// The next thing to do; `None` when there is nothing more.
@@ -188,6 +271,11 @@ impl SyncGroup {
             if let Some(command) = member.command.take() {
                 return Some(SyncGroupOutput::Command { member: MemberId(index), command });
             }
+        }
+        if let Some(question) = self.question.as_mut().filter(|question| !question.is_told) {
+            question.is_told = true;
+            let (ticket, reason) = (question.ticket, Reason::MasterSilent);
+            return Some(SyncGroupOutput::AskPromotion { ticket, reason });
         }
         let to = self.members.first()?.standing.reported;
         let common = self.members.iter().all(|member| member.standing.reported == to);
@@ -234,6 +322,9 @@ impl SyncGroup {
 
     /// Brings the members into one state, as far as they are known not to be.
     fn align(&mut self) {
+        if self.any(|member| !member.asking) {
+            self.question = None;
+        }
         if self.any(|member| !member.able) {
             self.tell_those(|member| !member.held, GroupCommand::Hold);
         } else if self.any(|member| member.held) {
@@ -252,7 +343,43 @@ impl SyncGroup {
             let command = if taken { GroupCommand::Yield } else { GroupCommand::Release };
             self.tell_those(|member| member.state == State::Master, command);
         } else if !self.any(|member| !member.asking) {
-            self.tell_those(|_| true, GroupCommand::Promote);
+            self.promote_or_ask();
+        }
+    }
+
+    /// All are asking.
+    fn promote_or_ask(&mut self) {
+        let vetoes = self.members.iter().map(|member| member.standing.vetoes).min();
+        let guard = self.guard.filter(|guard| {
+            guard.is_heard_after(vetoes.unwrap_or_default()) && self.any(|member| member.silent)
+        });
+        match (guard, self.question) {
+            (None, _) => self.judge(Verdict::Promote),
+            (Some(_), Some(_)) => {}
+            (Some(guard), None) => {
+                let (ticket, until) = (self.next_ticket, self.latest + guard.deadline);
+                self.next_ticket = ticket.next();
+                self.question = Some(Question { ticket, until, is_told: false });
+            }
+        }
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        self.question = None;
+        let command = match verdict {
+            Verdict::Promote => GroupCommand::Promote,
+            Verdict::Veto => GroupCommand::Wait,
+        };
+        self.tell_those(|_| true, command);
+    }
+
+    /// Hosts may have learned the MAC address of another router: not only of this member's address.
+    fn announce_elsewhere(&mut self, member: MemberId) {
+        for (index, other) in self.members.iter_mut().enumerate() {
+            let is_master = other.standing.state == State::Master;
+            if index != member.get() && is_master && other.command.is_none() {
+                other.tell(GroupCommand::Announce);
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ fn settle(group: &mut SyncGroup, members: &mut [VirtualRouter], now: Instant, bu
             router.handle_effect(now, id, Ok(()));
             drain(router, now, buffer);
         }
-        group.handle_member(MemberId::new(index), router.standing());
+        group.handle_member(now, MemberId::new(index), router.standing());
     }
     while let Some(output) = group.poll_output() {
         let SyncGroupOutput::Command { member, command } = output else { continue };

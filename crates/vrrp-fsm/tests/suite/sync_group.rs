@@ -1,6 +1,7 @@
 //! Virtual routers that change state together.
 
 mod ensemble;
+mod guard;
 mod properties;
 
 use core::time::Duration;
@@ -260,9 +261,9 @@ fn a_group_has_members() {
     assert_eq!(EmptySyncGroup.to_string(), "a sync group needs at least one member");
     let mut group = SyncGroup::new(1).unwrap();
     let stranger = Ensemble::started([config(255)]).hosts[0].router.standing();
-    group.handle_member(MemberId::new(1), stranger);
+    group.handle_member(at(0), MemberId::new(1), stranger);
     assert_eq!(group.poll_output(), None);
-    group.handle_member(MemberId::new(0), stranger);
+    group.handle_member(at(0), MemberId::new(0), stranger);
     let report = SyncGroupOutput::StateChanged { from: State::Initialize, to: State::Master };
     assert_eq!(group.poll_output(), Some(report));
     assert_eq!((group.reported_state(), group.poll_output()), (State::Master, None));

@@ -1,6 +1,8 @@
 //! A sync group with its members, each on a link of its own.
 
-use vrrp_fsm::{Config, Instant, MemberId, State, SyncGroup, SyncGroupOutput, VirtualRouter};
+use vrrp_fsm::{
+    Config, Instant, MemberId, State, SyncGroup, SyncGroupOutput, Ticket, Verdict, VirtualRouter,
+};
 
 use crate::host::{Host, Packet};
 
@@ -10,6 +12,8 @@ pub(super) struct Ensemble {
     /// The states the group has reported.
     pub(super) reports: Vec<(State, State)>,
     pub(super) commands: u64,
+    /// What the group's guard was asked.
+    pub(super) questions: Vec<Ticket>,
 }
 
 impl Ensemble {
@@ -18,7 +22,8 @@ impl Ensemble {
         let host = |config: Config| Host::new(config.sync_group(true), "192.0.2.5");
         let hosts: Vec<Host> = configs.into_iter().map(host).collect();
         let group = SyncGroup::new(hosts.len()).unwrap();
-        let mut ensemble = Self { hosts, group, reports: Vec::new(), commands: 0 };
+        let (reports, questions) = (Vec::new(), Vec::new());
+        let mut ensemble = Self { hosts, group, reports, commands: 0, questions };
         for member in 0..ensemble.hosts.len() {
             ensemble.settle(member, Instant::ZERO);
         }
@@ -54,7 +59,12 @@ impl Ensemble {
     /// Carries out everything that follows from an input of a member.
     pub(super) fn settle(&mut self, member: usize, now: Instant) {
         self.hosts[member].carry_out(now);
-        self.group.handle_member(MemberId::new(member), self.hosts[member].router.standing());
+        self.group.handle_member(now, MemberId::new(member), self.hosts[member].router.standing());
+        self.obey(now);
+    }
+
+    /// Carries out what the group wants.
+    pub(super) fn obey(&mut self, now: Instant) {
         for round in 0.. {
             assert!(round < 10 * self.hosts.len(), "the group does not come to rest");
             match self.group.poll_output() {
@@ -63,8 +73,9 @@ impl Ensemble {
                     let host = &mut self.hosts[member.get()];
                     host.router.handle_group(now, command);
                     host.carry_out(now);
-                    self.group.handle_member(member, host.router.standing());
+                    self.group.handle_member(now, member, host.router.standing());
                 }
+                Some(SyncGroupOutput::AskPromotion { ticket, .. }) => self.questions.push(ticket),
                 Some(SyncGroupOutput::StateChanged { from, to }) => self.reports.push((from, to)),
                 None => break,
             }
@@ -79,9 +90,25 @@ impl Ensemble {
 
     /// Serves every deadline up to and including `until`.
     pub(super) fn run_until(&mut self, until: Instant) {
-        while let Some((now, member)) = self.next().filter(|(at, _)| *at <= until) {
-            self.on(member, now, VirtualRouter::handle_timeout);
+        loop {
+            let member = self.next().filter(|(at, _)| *at <= until);
+            let group = self.group.poll_timeout().filter(|at| *at <= until);
+            match (member, group) {
+                (Some((now, member)), at) if at.is_none_or(|at| now <= at) => {
+                    self.on(member, now, VirtualRouter::handle_timeout);
+                }
+                (_, Some(now)) => {
+                    self.group.handle_timeout(now);
+                    self.obey(now);
+                }
+                (_, None) => break,
+            }
         }
+    }
+
+    pub(super) fn verdict(&mut self, now: Instant, ticket: Ticket, verdict: Verdict) {
+        self.group.handle_verdict(now, ticket, verdict);
+        self.obey(now);
     }
 
     pub(super) fn states(&self) -> Vec<State> {

@@ -1,16 +1,16 @@
 //! What holds for every group, after any sequence of inputs of its members.
 
-use core::{cell::RefCell, time::Duration};
+use core::{cell::RefCell, num::NonZeroU8, time::Duration};
 use std::collections::BTreeMap;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use vrrp_fsm::{
-    AddressesLostPolicy, Config, EffectFailed, Fault, Instant, SendFailed, State, VirtualRouter,
-    vrrp_proto::Priority,
+    AddressesLostPolicy, Config, EffectFailed, Fault, GuardConfig, Instant, Reason, SendFailed,
+    State, SyncGroup, Verdict, VirtualRouter, Why, vrrp_proto::Priority,
 };
 
 use super::{SECOND, at, ensemble::Ensemble};
-use crate::host::{Effects, Packet, advertisement, config};
+use crate::host::{Effects, Host, Packet, advertisement, config};
 
 #[derive(Debug, Clone)]
 pub(super) enum Op {
@@ -33,6 +33,7 @@ pub(super) enum Op {
     /// Time passes for all while the process does not run.
     Pause(Duration),
     Timeout,
+    Verdict(Verdict),
 }
 
 const SOURCES: [&str; 2] = ["192.0.2.4", "192.0.2.9"];
@@ -59,6 +60,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(Op::Priority),
         1 => Just(Op::Overflow),
         1 => Just(Op::AddressesLost),
+        3 => prop_oneof![Just(Verdict::Promote), Just(Verdict::Veto)].prop_map(Op::Verdict),
         6 => milliseconds(0..9_000).prop_map(Op::Run),
         1 => milliseconds(0..9_000).prop_map(Op::Pause),
         2 => Just(Op::Timeout),
@@ -87,6 +89,9 @@ struct Observed {
     now: Instant,
     /// The last advertisement of each member's link that is no reason to become Master.
     better: Vec<Option<Instant>>,
+    guard: Option<GuardConfig>,
+    /// Whether the guard has just spoken, or its deadline.
+    is_verdict: bool,
 }
 
 impl Observed {
@@ -106,16 +111,16 @@ impl Observed {
         match op {
             Op::Run(duration) => {
                 let until = now + *duration;
-                while let Some((deadline, member)) =
-                    self.ensemble.next().filter(|(deadline, _)| *deadline <= until)
-                {
-                    self.now = self.now.max(deadline);
-                    self.timeout(member);
-                }
+                while self.serve_next(Some(until)) {}
                 self.now = until;
             }
             Op::Pause(duration) => self.now += *duration,
             Op::Timeout => self.timeout(member),
+            Op::Verdict(verdict) => {
+                if let [.., ticket] = self.ensemble.questions[..] {
+                    self.of_group(|ensemble, now| ensemble.verdict(now, ticket, *verdict));
+                }
+            }
             Op::Receive { source, priority } => self.receive(member, *source, *priority),
             Op::Answer(success) => {
                 if self.ensemble.hosts[member].pending.is_some() {
@@ -148,6 +153,34 @@ impl Observed {
     fn on(&mut self, member: usize, input: impl FnOnce(&mut VirtualRouter, Instant)) {
         let now = self.now;
         self.input(member, now, |ensemble, member, now| ensemble.on(member, now, input));
+    }
+
+    /// An input of the group itself.
+    fn of_group(&mut self, input: impl FnOnce(&mut Ensemble, Instant)) {
+        let before = self.ensemble.states();
+        self.is_verdict = true;
+        input(&mut self.ensemble, self.now);
+        self.check(&before);
+        self.is_verdict = false;
+    }
+
+    /// Serves the next deadline up to and including `until`; whether there was one.
+    fn serve_next(&mut self, until: Option<Instant>) -> bool {
+        let member = self.ensemble.next();
+        let group = self.ensemble.group.poll_timeout();
+        let next = member.map(|(at, _)| at).into_iter().chain(group).min();
+        let Some(next) = next.filter(|next| until.is_none_or(|until| *next <= until)) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        match member {
+            Some((at, member)) if at == next => self.timeout(member),
+            _ => self.of_group(|ensemble, now| {
+                ensemble.group.handle_timeout(now);
+                ensemble.obey(now);
+            }),
+        }
+        true
     }
 
     fn timeout(&mut self, member: usize) {
@@ -187,7 +220,26 @@ impl Observed {
             }
         }
         let asking = standings.iter().filter(|standing| standing.asking).count();
-        assert!(asking < states.len(), "all are asking, and nobody hears it");
+        let waits = self.ensemble.group.poll_timeout().is_some();
+        assert_eq!(asking == states.len(), waits, "all are asking, and nobody hears it");
+        if first == State::Master && before[0] == State::Backup && !self.is_verdict {
+            self.check_promotion();
+        }
+    }
+
+    /// A member's input has promoted all: then nobody had to be asked.
+    fn check_promotion(&self) {
+        let is_silent = |host: &Host| {
+            let owner = host.router.priority().is_owner();
+            !owner
+                && matches!(
+                    host.router.why(self.now),
+                    Why::Installing { reason: Reason::MasterSilent, .. }
+                        | Why::Serving { reason: Reason::MasterSilent, .. }
+                )
+        };
+        let guarded = self.guard.is_some_and(|guard| guard.max_vetoes.is_none());
+        assert!(!guarded || !self.ensemble.hosts.iter().any(is_silent));
     }
 
     /// Whatever has happened: when everything works and nobody else is there, all become Master.
@@ -207,27 +259,47 @@ impl Observed {
                 assert!(self.ensemble.hosts.iter().all(|host| host.installed));
                 return;
             }
-            let (deadline, member) = self.ensemble.next().expect("a timer");
-            self.now = self.now.max(deadline);
-            self.timeout(member);
+            self.apply(0, &Op::Verdict(Verdict::Promote));
+            assert!(self.serve_next(None), "no timer");
         }
         panic!("{:?} {:#?}", self.now, self.ensemble.group);
     }
 }
 
-/// Members and what happens to them.
-fn scenario() -> impl Strategy<Value = (Vec<Config>, Vec<(usize, Op)>)> {
+pub(super) fn guard() -> impl Strategy<Value = Option<GuardConfig>> {
+    let verdict = prop_oneof![Just(Verdict::Promote), Just(Verdict::Veto)];
+    let guard = (1..2_000_u64, verdict, 0..3_u8).prop_map(|(milliseconds, default, vetoes)| {
+        GuardConfig::new(Duration::from_millis(milliseconds), default)
+            .max_vetoes(NonZeroU8::new(vetoes))
+    });
+    proptest::option::of(guard)
+}
+
+/// Members, their guard, and what happens to them.
+fn scenario() -> impl Strategy<Value = (Vec<Config>, Option<GuardConfig>, Vec<(usize, Op)>)> {
     (
         proptest::collection::vec(member(), 1..4),
+        guard(),
         proptest::collection::vec((0..3_usize, op()), 1..100),
     )
 }
 
 /// Runs a scenario, checks after every step, and returns what is left in the end.
-pub(super) fn observe(configs: Vec<Config>, ops: &[(usize, Op)]) -> Ensemble {
+pub(super) fn observe(
+    configs: Vec<Config>,
+    guard: Option<GuardConfig>,
+    ops: &[(usize, Op)],
+) -> Ensemble {
     let better = vec![None; configs.len()];
-    let ensemble = Ensemble::started(configs);
-    let mut observed = Observed { ensemble, now: at(0), better };
+    let members = configs.len();
+    let mut ensemble = Ensemble::new(configs);
+    if let Some(guard) = guard {
+        ensemble.group = SyncGroup::new(members).unwrap().guard(guard).unwrap();
+    }
+    for member in 0..members {
+        ensemble.on(member, at(0), VirtualRouter::handle_startup);
+    }
+    let mut observed = Observed { ensemble, now: at(0), better, guard, is_verdict: false };
     for (member, op) in ops {
         observed.apply(*member, op);
     }
@@ -241,13 +313,17 @@ fn the_members_of_a_group_are_in_one_state() {
     let source_file = Some(file!());
     let defaults = ProptestConfig::default();
     let cases = ProptestConfig { cases: defaults.cases * 2, source_file, ..defaults };
-    let outcome = TestRunner::new(cases).run(&scenario(), |(configs, ops)| {
-        let ensemble = observe(configs, &ops);
+    let outcome = TestRunner::new(cases).run(&scenario(), |(configs, guard, ops)| {
+        let ensemble = observe(configs, guard, &ops);
         let mut tally = tally.borrow_mut();
         for (from, to) in &ensemble.reports {
             *tally.entry(format!("{from} -> {to}")).or_default() += 1;
         }
         *tally.entry("commands".into()).or_default() += ensemble.commands;
+        for host in &ensemble.hosts {
+            let vetoed = host.router.statistics().promotions_vetoed;
+            *tally.entry("vetoed".into()).or_default() += vetoed;
+        }
         Ok(())
     });
     if let Err(error) = outcome {
@@ -264,4 +340,5 @@ fn the_members_of_a_group_are_in_one_state() {
     ] {
         assert!(tally.contains_key(change), "{change} never happened");
     }
+    assert!(tally["vetoed"] > 0);
 }
