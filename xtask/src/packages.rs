@@ -14,6 +14,7 @@ pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");
 pub(crate) const KEEPALIVED: Program = ("keepalived", "keepalived");
 pub(crate) const NFT: Program = ("nft", "nftables");
 pub(crate) const NGINX: Program = ("nginx", "nginx-light");
+pub(crate) const PING: Program = ("ping", "iputils-ping");
 pub(crate) const TSHARK: Program = ("tshark", "tshark");
 pub(crate) const STRACE: Program = ("strace", "strace");
 pub(crate) const VALGRIND: Program = ("valgrind", "valgrind");

@@ -80,6 +80,7 @@ fn install(arguments: &Arguments, has_ipvs: bool) {
         packages::KEEPALIVED,
         packages::NFT,
         packages::NGINX,
+        packages::PING,
         packages::TSHARK,
     ];
     if !has_ipvs {

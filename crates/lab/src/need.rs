@@ -16,7 +16,7 @@ use crate::privilege;
 ///
 /// The needs: `netns` (root, or a user namespace: the test binary is then started again inside one), `root` (of the
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
-/// always supply it), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own),
+/// always supply it), `nftables` and `macvlan` (the running kernel has them), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own),
 /// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `nft`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
 #[macro_export]
 macro_rules! need {
@@ -53,6 +53,8 @@ pub fn check(need: &str) -> Result<(), String> {
     static ROOT: OnceLock<Result<(), String>> = OnceLock::new();
     static NETNS: OnceLock<Result<(), String>> = OnceLock::new();
     static IPVS: OnceLock<Result<(), String>> = OnceLock::new();
+    static NFTABLES: OnceLock<Result<(), String>> = OnceLock::new();
+    static MACVLAN: OnceLock<Result<(), String>> = OnceLock::new();
     match need {
         "root" => ROOT
             .get_or_init(|| {
@@ -61,6 +63,8 @@ pub fn check(need: &str) -> Result<(), String> {
             .clone(),
         "netns" => NETNS.get_or_init(network_namespaces).clone(),
         "ipvs" => IPVS.get_or_init(ipvs).clone(),
+        "nftables" => NFTABLES.get_or_init(nftables).clone(),
+        "macvlan" => MACVLAN.get_or_init(macvlan).clone(),
         "uml" => {
             program("linux.uml", "user-mode-linux")?;
             program("python3", "python3")?;
@@ -136,6 +140,30 @@ fn network_namespaces() -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("no network namespace can be made ({error}); run as root")),
     }
+}
+
+fn nftables() -> Result<(), String> {
+    program("nft", "nftables")?;
+    network_namespaces()?;
+    let nft = |namespace: crate::Namespace| {
+        namespace.output(std::process::Command::new("nft").args(["add", "table", "inet", "probe"]))
+    };
+    match crate::Namespace::new().and_then(nft) {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(format!("the kernel has no nf_tables ({}); modprobe nf_tables", said.trim()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn macvlan() -> Result<(), String> {
+    network_namespaces()?;
+    let probe = ["link add probe0 type veth", "link add link probe0 name probe1 type macvlan"];
+    crate::Namespace::new()
+        .and_then(|namespace| namespace.ip_batch(probe))
+        .map_err(|error| format!("the kernel has no macvlan ({error}); modprobe macvlan"))
 }
 
 fn ipvs() -> Result<(), String> {

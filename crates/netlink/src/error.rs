@@ -137,6 +137,17 @@ impl RequestError {
     }
 }
 
+/// Why a transaction was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{source}")]
+pub struct TransactionError {
+    /// The index of the first request that was refused; `None` if it was all of them together.
+    pub request: Option<usize>,
+    /// Why.
+    pub source: RequestError,
+}
+
 impl From<RequestError> for io::Error {
     fn from(error: RequestError) -> Self {
         let kind = error

@@ -15,6 +15,8 @@ pub(crate) struct Exchange {
     first: u32,
     answers: Vec<Option<Result<(), Refusal>>>,
     octets: usize,
+    /// Nothing follows the refusal of the first.
+    first_may_end: bool,
     /// The table changed while it was dumped.
     pub(crate) interrupted: bool,
     /// Some answer did not fit the receive buffer.
@@ -23,7 +25,19 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(first: u32, count: usize) -> Self {
-        Self { first, answers: vec![None; count], octets: 0, interrupted: false, lost: false }
+        Self {
+            first,
+            answers: vec![None; count],
+            octets: 0,
+            first_may_end: false,
+            interrupted: false,
+            lost: false,
+        }
+    }
+
+    /// As [`new`](Self::new), of a transaction: the first message begins it, and when that is refused, so is everything.
+    pub(crate) fn transaction(first: u32, count: usize) -> Self {
+        Self { first_may_end: true, ..Self::new(first, count) }
     }
 
     /// Takes in one datagram of the kernel; `data` gets messages that are not acknowledgements.
@@ -60,7 +74,8 @@ impl Exchange {
 
     /// Whether nothing more will come.
     pub(crate) fn is_complete(&self) -> bool {
-        self.answers.last().is_none_or(Option::is_some)
+        let ended = self.first_may_end && matches!(self.answers.first(), Some(Some(Err(_))));
+        ended || self.answers.last().is_none_or(Option::is_some)
     }
 
     /// Why an answer that is missing is missing.
@@ -114,6 +129,16 @@ mod tests {
         exchange.feed(&ack(13, 0), |_, _| {}).unwrap();
         assert!(exchange.is_complete());
         assert_eq!(errnos(exchange), [None, Some(17), None, None]);
+    }
+
+    #[test]
+    fn a_transaction_that_does_not_begin_is_over() {
+        let mut exchange = Exchange::transaction(10, 4);
+        exchange.feed(&ack(11, -17), |_, _| {}).unwrap();
+        assert!(!exchange.is_complete());
+        exchange.feed(&ack(10, -1), |_, _| {}).unwrap();
+        assert!(exchange.is_complete());
+        assert_eq!(errnos(exchange), [Some(1), Some(17), None, None]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!                          Socket::query     one message, data replies, acknowledgement
 //!                          Socket::dump      a whole table, each entry once, consistent
 //!                          Socket::batch     thousands of messages, one result for each
+//!                          Socket::transaction     netfilter: all of them or none
 //!  Monitor::poll  <-- the kernel's notifications; says when some were lost
 //! ```
 //!
@@ -53,7 +54,7 @@ mod sys;
 mod transport;
 
 pub use attribute::{Attribute, Attributes};
-pub use error::{DecodeError, MonitorError, Refusal, RequestError, errno};
+pub use error::{DecodeError, MonitorError, Refusal, RequestError, TransactionError, errno};
 pub use message::{Message, Messages};
 pub use monitor::{Group, Monitor, Progress};
 pub use payload::Payload;

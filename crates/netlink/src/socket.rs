@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::net::netlink;
 
 use crate::dump;
-use crate::error::{DecodeError, RequestError};
+use crate::error::{DecodeError, RequestError, TransactionError};
 use crate::exchange::Exchange;
 use crate::request::{Flags, Request};
 use crate::sys;
@@ -17,6 +17,9 @@ use crate::transport::{Received, Transport};
 const MAX_MESSAGES: usize = 128;
 /// Octets of one `send`, below the default send buffer (208 KiB).
 const MAX_OCTETS: usize = 32 * 1024;
+/// `NFNL_MSG_BATCH_BEGIN` and its end (`linux/netfilter/nfnetlink.h`).
+const NFNL_MSG_BATCH_BEGIN: u16 = 16;
+const NFNL_MSG_BATCH_END: u16 = 17;
 /// Asked for; without privilege the kernel grants `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Datagrams read for one request before the kernel is taken for mad.
@@ -30,6 +33,8 @@ pub enum Protocol {
     Route,
     /// `NETLINK_GENERIC`: families found by name.
     Generic,
+    /// `NETLINK_NETFILTER`: firewall tables and their kin, changed by [`Socket::transaction`].
+    Netfilter,
 }
 
 /// A socket for requests and their answers.
@@ -57,6 +62,7 @@ impl Socket {
         let number = match protocol {
             Protocol::Route => None,
             Protocol::Generic => Some(netlink::GENERIC),
+            Protocol::Netfilter => Some(netlink::NETFILTER),
         };
         let failed =
             |call, errno: Errno| RequestError::Socket { call, errno: errno.raw_os_error() };
@@ -133,6 +139,49 @@ impl Socket {
             rest = tail;
         }
         results
+    }
+
+    /// Sends requests to a subsystem of netfilter (`NFNL_SUBSYS_*`) as one transaction: the kernel does all of them or none.
+    ///
+    /// They have to fit one `send`; the send buffer is made as large as they need, for which a process without `CAP_NET_ADMIN` gets no
+    /// more than `net.core.wmem_max`.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError`], which tells the first request that was refused. Nothing was done then, unless
+    /// [`outcome_unknown`](RequestError::outcome_unknown).
+    pub fn transaction(
+        &mut self,
+        subsystem: u8,
+        requests: &[Request],
+    ) -> Result<(), TransactionError> {
+        let whole = |source| TransactionError { request: None, source };
+        let count = requests.len().saturating_add(2);
+        let first = self.number(count);
+        self.outgoing.clear();
+        // struct nfgenmsg; its last two octets name the subsystem.
+        let bound =
+            |message_type| Request::new(message_type, Flags::NONE, vec![0, 0, 0, subsystem]);
+        let (begin, end) = (bound(NFNL_MSG_BATCH_BEGIN), bound(NFNL_MSG_BATCH_END));
+        let all = core::iter::once(&begin).chain(requests).chain(core::iter::once(&end));
+        for (index, (sequence, request)) in (first..).zip(all).enumerate() {
+            let last = index == requests.len();
+            let flags = if last { Flags::ACKNOWLEDGE } else { Flags::NONE };
+            request.encode(flags, sequence, &mut self.outgoing).map_err(whole)?;
+        }
+        self.transport.make_room(self.outgoing.len()).map_err(|errno| {
+            let errno = errno.raw_os_error();
+            whole(RequestError::Socket { call: "setsockopt", errno })
+        })?;
+        self.send().map_err(whole)?;
+        // The end has no answer of its own.
+        let mut exchange = Exchange::transaction(first, count.saturating_sub(1));
+        let failure = self.collect(&mut exchange, &mut |_, _| {}).err();
+        let mut results = exchange.into_results(failure.as_ref()).enumerate();
+        let refused = results.find_map(|(index, result)| Some((index, result.err()?)));
+        refused.map_or(Ok(()), |(index, source)| {
+            Err(TransactionError { request: index.checked_sub(1), source })
+        })
     }
 
     /// Resolves a generic-netlink family to its message type. The kernel tries to load the

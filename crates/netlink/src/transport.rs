@@ -68,6 +68,16 @@ impl Transport {
         sys::set_option(&self.fd, option, value)
     }
 
+    /// Makes the send buffer large enough for a datagram of `octets`, as far as we may; the kernel doubles the number.
+    pub(crate) fn make_room(&self, octets: usize) -> Result<(), Errno> {
+        const DEFAULT: usize = 128 * 1024;
+        if octets <= DEFAULT {
+            return Ok(());
+        }
+        sockopt::set_socket_send_buffer_size_force(&self.fd, octets)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(&self.fd, octets))
+    }
+
     pub(crate) fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
         let kernel = SocketAddrNetlink::new(0, 0);
         let sent = retry_on_intr(|| sendto(&self.fd, bytes, SendFlags::empty(), &kernel))?;

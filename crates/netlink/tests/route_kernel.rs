@@ -307,3 +307,31 @@ fn dumps_of_a_growing_table_are_whole() {
         assert!(whole > 0, "no dump succeeded");
     });
 }
+
+#[test]
+fn a_transaction_of_netfilter_is_all_or_nothing() {
+    const NF_TABLES: u8 = 10;
+    lab::need!(netns, nftables);
+    let namespace = lab::Namespace::new().unwrap();
+    let mut socket = namespace.run(|| Socket::open(Protocol::Netfilter)).unwrap();
+    let inet = || Payload::with_header(&[1, 0, 0, 0]);
+    let table = |message: u16, name: &str| {
+        Request::new(u16::from(NF_TABLES) << 8 | message, Flags::CREATE, inet().text(1, name))
+    };
+    let (new, delete) = (|name| table(0, name), |name| table(2, name));
+    let listed = || {
+        let mut nft = Command::new("nft");
+        let output = namespace.output(nft.args(["list", "tables"])).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    socket.transaction(NF_TABLES, &[new("a"), new("b"), delete("a")]).unwrap();
+    assert_eq!(listed(), "table inet b\n");
+    let error = socket.transaction(NF_TABLES, &[new("c"), delete("x"), new("d")]).unwrap_err();
+    assert_eq!((error.request, error.source.errno()), (Some(1), Some(errno::ENOENT)));
+    assert_eq!(listed(), "table inet b\n", "a part of it was done");
+    // A subsystem that there is not: nothing is begun.
+    let error = socket.transaction(200, &[new("e")]).unwrap_err();
+    assert_eq!((error.request, error.source.errno().is_some()), (None, true), "{error:?}");
+    socket.transaction(NF_TABLES, &[delete("b")]).unwrap();
+    assert_eq!(listed(), "");
+}

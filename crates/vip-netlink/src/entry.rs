@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::ChangeError;
 use crate::macvlan::{Macvlan, MacvlanError};
 use crate::object::{InvalidObject, Object};
+use crate::silence::{Silence, SilenceError, check_name};
 use crate::sysctl::{SysctlChange, SysctlError};
 
 /// Something that is to be undone when its owner is gone.
@@ -33,6 +34,8 @@ pub enum Entry {
     Macvlan(Macvlan),
     /// A kernel setting.
     Sysctl(SysctlChange),
+    /// Firewall tables of this name ([`Silence`]).
+    Silence(String),
 }
 
 impl<T: Into<Object>> From<T> for Entry {
@@ -59,6 +62,7 @@ impl fmt::Display for Entry {
             Self::Object(object) => object.fmt(f),
             Self::Macvlan(device) => write!(f, "macvlan {device}"),
             Self::Sysctl(change) => write!(f, "sysctl {change}"),
+            Self::Silence(table) => write!(f, "silence {table}"),
         }
     }
 }
@@ -72,6 +76,10 @@ impl FromStr for Entry {
         }
         if let Some(change) = text.strip_prefix("sysctl ") {
             return Ok(Self::Sysctl(change.parse()?));
+        }
+        if let Some(table) = text.strip_prefix("silence ") {
+            check_name(table)?;
+            return Ok(Self::Silence(table.to_owned()));
         }
         Ok(Self::Object(text.parse()?))
     }
@@ -90,6 +98,9 @@ pub enum InvalidEntry {
     /// It is no sysctl.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
+    /// It is no name of firewall tables.
+    #[error(transparent)]
+    Silence(#[from] SilenceError),
 }
 
 /// Why something cannot be undone.
@@ -105,12 +116,15 @@ pub enum UndoError {
     /// A setting cannot be put back.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
+    /// Firewall tables cannot be removed.
+    #[error(transparent)]
+    Silence(#[from] SilenceError),
 }
 
 impl Client {
     /// Undoes what an entry of a journal says. What is undone already, or was never done, is a success.
     ///
-    /// Undo in the reverse order of a journal: an interface goes after what is on it. Sysctls are those of the calling thread's network
+    /// Undo in the reverse order of a journal: an interface goes after what is on it. Sysctls and firewall tables are those of the calling thread's network
     /// namespace, the rest those of the client's.
     ///
     /// # Errors
@@ -126,6 +140,7 @@ impl Client {
             Entry::Sysctl(change) => {
                 Ok(if change.undo()? { Change::Made } else { Change::Already })
             }
+            Entry::Silence(table) => Ok(Silence::open(table)?.remove()?),
         }
     }
 }
@@ -144,6 +159,7 @@ mod tests {
             any_route().prop_map(Entry::from),
             any_rule().prop_map(Entry::from),
             any_macvlan().prop_map(Entry::from),
+            "[a-z][a-z0-9_]{0,63}".prop_map(Entry::Silence),
             ("[a-z0-9_]{1,9}(/[a-z0-9_]{1,9}){0,3}", "[0-9]{1,5}( [0-9]{1,5}){0,2}", "[0-9]{1,5}")
                 .prop_map(|(name, before, after)| {
                     Entry::Sysctl(format!("net/{name} {before} -> {after}").parse().unwrap())
@@ -160,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_read_or_refused(line in "(route |rule |macvlan |sysctl )?\\PC{0,60}") {
+        fn any_line_is_read_or_refused(line in "(route |rule |macvlan |sysctl |silence )?\\PC{0,60}") {
             if let Ok(entry) = line.parse::<Entry>() {
                 prop_assert_eq!(entry.to_string().parse::<Entry>().unwrap(), entry);
             }

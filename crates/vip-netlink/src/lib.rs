@@ -14,6 +14,7 @@
 //!  difference(wanted, present)            what to remove and to add (pure)
 //!  primary_ipv4(), link_local_ipv6()      which own address to send from (pure)
 //!  Macvlan                                an interface for a virtual MAC address
+//!  Silence                                addresses that this host has and does not answer for (nf_tables)
 //!  SysctlChange, SysctlClaims             a kernel setting, changed and put back, for several
 //!  Entry                                  any of these as a line of a journal; Client::undo()
 //! ```
@@ -78,6 +79,7 @@ mod prefix;
 mod route;
 mod rule;
 mod schedule;
+mod silence;
 mod source;
 mod sys;
 mod sysctl;
@@ -103,6 +105,7 @@ pub use prefix::{InvalidPrefix, Prefix};
 pub use route::{InvalidRoute, Metric, NextHop, Route, RouteKey, RouteKind, RouterPreference};
 pub use rule::{InvalidRule, Rule, RuleAction};
 pub use schedule::{Announcement, AnnouncementSchedule, Pacer};
+pub use silence::{Manner, Silence, SilenceError, Silenced};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
 

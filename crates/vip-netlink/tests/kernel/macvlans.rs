@@ -70,7 +70,7 @@ fn own_mac(cable: &Cable) -> [u8; 6] {
 
 #[test]
 fn only_the_virtual_mac_answers_for_the_virtual_address() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::carrying();
     cable.here.ip("address add 192.0.2.7/24 dev eth0").unwrap();
     cable.there.ip("address add 192.0.2.1/24 dev eth1").unwrap();
@@ -103,7 +103,7 @@ fn only_the_virtual_mac_answers_for_the_virtual_address() {
 
 #[test]
 fn without_the_sysctls_the_real_mac_answers_too() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::carrying();
     cable.here.ip("address add 192.0.2.7/24 dev eth0").unwrap();
     cable.there.ip("address add 192.0.2.1/24 dev eth1").unwrap();
@@ -114,7 +114,7 @@ fn without_the_sysctls_the_real_mac_answers_too() {
 
 #[test]
 fn ipv6_has_its_own_mac_and_no_address_but_ours() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::carrying();
     // The kernel's default, which the cable switched off.
     cable.here.sysctl("net/ipv6/conf/default/addr_gen_mode", "0").unwrap();
@@ -147,7 +147,7 @@ fn ipv6_has_its_own_mac_and_no_address_but_ours() {
 
 #[test]
 fn one_that_is_left_is_adopted_and_one_of_others_is_not() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::new();
     let mut client = cable.client();
     let device = device(&cable).mode(MacvlanMode::Bridge);
@@ -183,7 +183,7 @@ fn one_that_is_left_is_adopted_and_one_of_others_is_not() {
 
 #[test]
 fn the_parents_group_is_taken_over() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::new();
     cable.here.ip("link set eth0 group 7").unwrap();
     let mut client = cable.client();
@@ -193,7 +193,7 @@ fn the_parents_group_is_taken_over() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::new();
     let mut client = cable.client();
     let orphan = Macvlan::new("vrrp.51", 9999, MAC).unwrap();
@@ -222,7 +222,7 @@ fn refusals_say_what_to_do() {
 
 #[test]
 fn rp_filter_of_all_is_pushed_down_and_put_back() {
-    lab::need!(netns);
+    lab::need!(netns, macvlan);
     let cable = Cable::new();
     let read = |interface: &str| {
         let path = format!("/proc/sys/net/ipv4/conf/{interface}/rp_filter");

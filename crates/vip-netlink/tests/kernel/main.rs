@@ -13,4 +13,5 @@ mod macvlans;
 mod outside;
 mod routes;
 mod rules;
+mod silence;
 mod sysctls;
