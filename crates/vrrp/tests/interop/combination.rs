@@ -44,6 +44,8 @@ pub(crate) struct Combination {
     pub(crate) old_checksum: bool,
     /// keepalived's `use_vmac`: its addresses are on an interface with the virtual MAC address.
     pub(crate) virtual_mac: bool,
+    /// Their own secret, where it is another.
+    pub(crate) their_secret: &'static str,
     /// Their own interval, where it is another.
     pub(crate) their_interval: Option<Duration>,
     /// Their own addresses, where they are others.
@@ -80,6 +82,7 @@ impl Combination {
             message_only: false,
             old_checksum: false,
             virtual_mac: false,
+            their_secret: SECRET,
             their_interval: None,
             their_addresses: None,
         }
@@ -189,7 +192,10 @@ impl Combination {
             Auth::Ah => Some("AH"),
         };
         if let Some(kind) = kind {
-            lines.push(format!("authentication {{\n auth_type {kind}\n auth_pass {SECRET}\n}}"));
+            lines.push(format!(
+                "authentication {{\n auth_type {kind}\n auth_pass {}\n}}",
+                self.their_secret
+            ));
         }
         let addresses: Vec<_> =
             self.their_addresses().iter().map(|address| format!(" {address}")).collect();

@@ -323,7 +323,7 @@ fn first_of_six(line: Combination) -> Step<String> {
     stage.start(Who::They, LOW)?;
     stage.remains(Who::We, 5)?;
     let since = stage.heard.len();
-    stage.stop(Who::We);
+    stage.stop(Who::We)?;
     let first = stage.settle(Who::They, since)?;
     let goodbye = stage.heard[since..].iter().find(|heard| heard.priority == 0);
     let took = first.at - goodbye.ok_or("no goodbye")?.at;

@@ -78,14 +78,24 @@ fn every_role_with_every_peer() {
 /// Below this interval three missed advertisements are less than what the scheduler of a busy machine may cost.
 const CROWD: Duration = Duration::from_millis(100);
 
-/// The control: with a peer that takes none of our packets the play ends where both are Master.
+/// The control: with a peer that takes none of our packets, or of whose we take none, the play ends where both are Master.
 #[test]
 fn who_does_not_hear_us_fails() {
     lab::need!(netns, keepalived);
-    let found = play::play(Combination { message_only: true, ..KEEPALIVED });
-    let failure = failure(&KEEPALIVED, &found).expect("two Masters");
-    assert_eq!(found.len(), 2, "{failure}");
-    assert!(failure.contains("held (we, they): (Some(true), Some(true))"), "{failure}");
+    let lines = [
+        Combination { message_only: true, ..KEEPALIVED },
+        Combination { their_secret: "another", ..KEEPALIVED.two(Auth::Pass) },
+        Combination { their_secret: "another", ..KEEPALIVED.two(Auth::Ah) },
+    ];
+    std::thread::scope(|scope| {
+        let plays = lines.map(|line| (line, scope.spawn(move || play::play(line))));
+        for (line, play) in plays {
+            let found = play.join().unwrap();
+            let failure = failure(&line, &found).expect("two Masters");
+            assert_eq!(found.len(), 2, "{failure}");
+            assert!(failure.contains("held (we, they): (Some(true), Some(true))"), "{failure}");
+        }
+    });
 }
 
 /// How often a line is played again.

@@ -79,7 +79,7 @@ impl Play {
                 self.stage.power_on(Who::They);
                 self.stage.start(Who::They, THEY)?;
                 self.stage.remains(Who::We, WHILE)?;
-                self.stage.stop(Who::They);
+                self.stage.stop(Who::They)?;
                 self.stage.remains(Who::We, 2)?;
                 Ok(None)
             }
@@ -107,7 +107,7 @@ impl Play {
             }
             10 => self.hand_over(Who::They, Rank::new(254)).map(Some),
             _ => {
-                self.stage.stop(Who::We);
+                self.stage.stop(Who::We)?;
                 self.stage.wait("the end of all addresses", |stage| {
                     let held = (stage.holds(Who::We), stage.holds(Who::They));
                     (held == (Some(false), Some(false))).then_some(())
@@ -139,7 +139,7 @@ impl Play {
     fn hand_over(&mut self, who: Who, heir: Rank) -> Step<Duration> {
         self.stage.listen();
         let since = self.stage.heard.len();
-        self.stage.stop(who);
+        self.stage.stop(who)?;
         let first = self.stage.settle(who.other(), since)?;
         let goodbye = self.stage.heard[since..].iter().find(|h| h.from == who && h.priority == 0);
         let goodbye = goodbye.ok_or_else(|| format!("no goodbye; {}", self.stage.account()))?.at;

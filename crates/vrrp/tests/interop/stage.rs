@@ -105,14 +105,25 @@ impl Stage {
         Ok(())
     }
 
-    /// Stops it as its service manager does, and waits for its end.
-    pub(crate) fn stop(&mut self, who: Who) {
+    /// Stops it as its service manager does, and waits for its end. It is an error if we had discarded a packet.
+    pub(crate) fn stop(&mut self, who: Who) -> Step {
         match who {
-            Who::We => drop(self.us.take().unwrap().terminate().unwrap()),
-            Who::They => match self.them.take().unwrap() {
-                Other::Keepalived(mut process) => drop(process.terminate().unwrap()),
-                Other::Frr(frr) => drop(frr.stop().unwrap()),
-            },
+            Who::We => {
+                let mut process = self.us.take().unwrap();
+                process.terminate().unwrap();
+                let log = process.log();
+                match log.lines().find(|line| line.contains("discarded a packet")) {
+                    Some(line) => Err(line.to_owned()),
+                    None => Ok(()),
+                }
+            }
+            Who::They => {
+                match self.them.take().unwrap() {
+                    Other::Keepalived(mut process) => process.terminate().unwrap(),
+                    Other::Frr(frr) => frr.stop().unwrap(),
+                };
+                Ok(())
+            }
         }
     }
 

@@ -17,7 +17,6 @@ mod errors;
 mod faults;
 mod flood;
 mod hostile;
-mod interop;
 mod neighbours;
 mod order;
 mod restart;
