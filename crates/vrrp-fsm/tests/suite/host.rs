@@ -214,10 +214,21 @@ impl Host {
 
 /// An advertisement as another router with this configuration sends it.
 pub(crate) fn advertisement(config: Config, source: &str, priority: u8) -> Packet {
+    advertisement_at(Duration::ZERO, config, source, priority)
+}
+
+/// The same at this moment of the wall clock.
+pub(crate) fn advertisement_at(
+    utc: Duration,
+    config: Config,
+    source: &str,
+    priority: u8,
+) -> Packet {
     let source_address = source;
     let config = config.priority(Priority::OWNER).owner_skips_backup(true);
     let config = config.start_delay(Duration::ZERO).guard(None);
     let mut host = Host::new(config, source_address);
+    host.router.handle_utc(Instant::ZERO, utc);
     host.router.handle_startup(Instant::ZERO);
     let Some(Output::Send(mut send)) = host.router.poll_output() else { panic!("no Send") };
     send.priority = Priority::new(priority);

@@ -89,10 +89,6 @@ fn the_invariants_hold_after_every_step() {
         "unknown-peer",
         "invalid-type-pkts-rcvd",
         "invalid-auth-type",
-        "auth-type-mismatch",
-        "auth-failures",
-        "unknown-auth-key",
-        "auth-replays",
         "address-list-errors",
     ];
     for (event, number) in &tally.0 {

@@ -6,12 +6,12 @@ use vrrp_fsm::{
     AddressesLostPolicy, Config, Conflict, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
     MAX_DATAGRAM_LEN, Output, PathId, Reason, SendFailed, State, Ticket, Verdict, VirtualRouter,
     Wanted, Why,
-    vrrp_proto::{Advertisement, Ipv4Packet, Priority, Version, Vrid},
+    vrrp_proto::{Advertisement, Header, Ipv4Packet, Priority, Trailer, Version, Vrid},
 };
 
 use crate::{
-    host::{SECOND, SEED, address, advertisement, at},
-    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES, with_guard},
+    host::{SECOND, SEED, address, advertisement_at, at},
+    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES, trailer, with_guard},
 };
 
 /// A host that looks at everything the machine does.
@@ -201,9 +201,16 @@ impl Observer {
                 other
             }
             Defect::Addresses => template.virtual_addresses(vec![address("192.0.2.200")]),
-            Defect::None | Defect::Checksum | Defect::HopLimit | Defect::Truncated => template,
+            Defect::Unsigned => template.trailer(None),
+            Defect::Key if template.trailer.is_some() => template.trailer(Some(trailer(2))),
+            Defect::None
+            | Defect::Checksum
+            | Defect::HopLimit
+            | Defect::Truncated
+            | Defect::Key => template,
         };
-        let mut packet = advertisement(sender, source, priority);
+        let utc = Duration::from_nanos(self.now.as_nanos());
+        let mut packet = advertisement_at(utc, sender, source, priority);
         match defect {
             Defect::Checksum => *packet.bytes.last_mut().unwrap() ^= 0x55,
             Defect::HopLimit => packet.bytes[8] = 254,
@@ -211,7 +218,7 @@ impl Observer {
                 packet.bytes[3] -= 1;
                 packet.bytes.pop();
             }
-            Defect::None | Defect::Version | Defect::Vrid | Defect::Addresses => {}
+            _ => {}
         }
         // A late wake is answered first, whatever the packet is.
         let late = self.late();
@@ -225,6 +232,7 @@ impl Observer {
         assert_eq!(counted, u64::from(result.is_err()), "one counter a discard: {result:?}");
         let no_defect = match defect {
             Defect::None | Defect::Addresses => true,
+            Defect::Unsigned | Defect::Key => self.router.config().trailer.is_none(),
             Defect::Version => self.router.config().also_version_2,
             _ => false,
         };
@@ -420,8 +428,17 @@ impl Observer {
         let again = self.router.encode(&send, PathId::FIRST, destination, &mut second).unwrap();
         assert_eq!(bytes, again);
         let packet = Ipv4Packet::parse(bytes).unwrap();
-        let parsed = Advertisement::parse(packet.payload(), packet.pseudo_header()).unwrap();
         let config = self.router.config();
+        let header = Header::parse(packet.payload()).unwrap();
+        let (message, behind) = header.split(packet.payload(), config.family).unwrap();
+        if let Some(trailer) = &config.trailer {
+            let verified = Trailer::parse(message, behind)
+                .and_then(|found| found.verify(&trailer.keys()[0], packet.pseudo_header()));
+            assert_eq!(verified, Ok(message));
+        } else {
+            assert!(behind.is_empty());
+        }
+        let parsed = Advertisement::parse(message, packet.pseudo_header()).unwrap();
         assert_eq!(parsed.version(), send.version);
         assert_eq!(parsed.priority(), send.priority);
         assert_eq!(parsed.vrid(), config.vrid);

@@ -5,7 +5,8 @@ use core::{num::NonZeroU8, time::Duration};
 use proptest::prelude::*;
 use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, OwnerReception,
-    ReleasePolicy, SendFailurePolicy, Verdict, vrrp_proto::Version,
+    ReleasePolicy, SendFailurePolicy, TrailerConfig, Verdict,
+    vrrp_proto::{TrailerKey, Version},
 };
 
 use crate::host::config;
@@ -89,6 +90,15 @@ pub(super) enum Defect {
     Version,
     /// Not a defect in version 3, and by policy not here: another address list.
     Addresses,
+    /// Not a defect without trailers: none.
+    Unsigned,
+    /// Not a defect without trailers: one made with a key that is unknown here.
+    Key,
+}
+
+/// The key of this number.
+pub(super) fn trailer(id: u8) -> TrailerConfig {
+    TrailerConfig::new(TrailerKey::new(id, &[id; 32]).unwrap())
 }
 
 pub(super) fn interval(dialect: Dialect) -> BoxedStrategy<Duration> {
@@ -117,6 +127,8 @@ pub(super) fn op(dialect: Dialect) -> impl Strategy<Value = Op> {
         1 => Just(Defect::Truncated),
         1 => Just(Defect::Version),
         1 => Just(Defect::Addresses),
+        1 => Just(Defect::Unsigned),
+        1 => Just(Defect::Key),
     ];
     let received =
         (0..SOURCES.len(), prop_oneof![5 => priority(), 1 => Just(0)], interval(dialect), defect)
@@ -201,7 +213,8 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
         Just(OwnerReception::Never)
     ];
     let refresh = prop_oneof![2 => Just(None), 1 => (1..5_u64).prop_map(Some)];
-    let extras = (any::<bool>(), any::<bool>(), reception, refresh, 1..30_u64, guard());
+    let trailer = prop_oneof![3 => Just(None), 1 => Just(Some(trailer(1)))];
+    let extras = (any::<bool>(), any::<bool>(), reception, refresh, 1..30_u64, guard(), trailer);
     (priority(), interval(dialect), modes, policies, 1..6_u8, extras).prop_map(
         move |(
             priority,
@@ -209,7 +222,7 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
             (preempt, answer, preempt_delay, start_delay),
             (anyone, late, keep, step_down),
             missed,
-            (at_once, say_so, reception, refresh, deadline, guard),
+            (at_once, say_so, reception, refresh, deadline, guard, trailer),
         )| {
             let config = dialect
                 .speak(config(priority))
@@ -226,6 +239,7 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
                 .announce_refresh(refresh.map(Duration::from_secs))
                 .effect_deadline(Duration::from_secs(deadline))
                 .address_list_mismatch(AddressListPolicy::Count)
+                .trailer(trailer)
                 .release_from(if anyone {
                     ReleasePolicy::Anyone
                 } else {
