@@ -334,3 +334,38 @@ fn the_default_window_is_three_intervals_within_5_s_and_300_s() {
         }
     }
 }
+
+/// The IP header tells where the packet begins and ends; the check value covers neither options nor
+/// padding.
+#[test]
+fn options_before_and_padding_behind_a_packet_do_no_harm() {
+    let mut packet = signed(enforcing(1));
+    packet.bytes.splice(20..20, [1, 1, 1, 0]);
+    packet.bytes[0] = 0x46;
+    packet.bytes[3] += 4;
+    packet.bytes.extend([0; 6]);
+    let mut host = started(with(100, enforcing(1)));
+    host.receive(at(1), &packet).unwrap();
+    let mut plain = signed_at(TODAY, config(200));
+    plain.bytes.splice(20..20, [1, 1, 1, 0]);
+    plain.bytes[0] = 0x46;
+    plain.bytes[3] += 4;
+    plain.bytes.extend([0xff; 14]);
+    Host::started(config(100), "192.0.2.5").receive(at(1), &plain).unwrap();
+}
+
+/// A fleet that changes its version keeps its signatures.
+#[test]
+fn a_router_of_both_versions_signs_both() {
+    let both = with(200, enforcing(1)).also_version_2(true);
+    let (mut sender, now) = Host::master(both, "192.0.2.9");
+    sender.step().unwrap();
+    let packets: Vec<_> = sender.wire.drain(..).collect();
+    assert_eq!(packets.len(), 2);
+    for version in [Version::V2, Version::V3] {
+        let mut host = Host::started(with(100, enforcing(1)).version(version), "192.0.2.5");
+        let heard = packets.iter().filter(|packet| host.receive(now + SECOND, packet).is_ok());
+        assert_eq!(heard.count(), 1, "{version}");
+        assert_eq!(host.router.statistics().discarded(Counter::Version), 1);
+    }
+}
