@@ -112,6 +112,7 @@ struct Readme;
 
 mod canonical;
 mod config;
+mod config_error;
 mod conflict;
 mod contention;
 mod copies;
@@ -146,6 +147,7 @@ mod virtual_router;
 mod why;
 
 pub use config::Config;
+pub use config_error::ConfigError;
 pub use conflict::Conflict;
 pub use datagram::Datagram;
 pub use demux::{Demux, Key, Route};
@@ -170,7 +172,6 @@ pub use tracking::{
     Condition, Influence, Tracker, TrackerId, Tracking, TrackingOutput, WeightError,
 };
 pub use trailer::{AntiReplay, TrailerConfig, TrailerMode};
-pub use validate::ConfigError;
 pub use virtual_router::VirtualRouter;
 pub use vrrp_proto;
 pub use why::Why;

@@ -121,7 +121,7 @@ impl Config {
                 if peers.is_empty() {
                     return Err(ConfigError::NoPeers);
                 }
-                check_all(peers, self.family)
+                check_all("paths", peers, self.family)
             }
             more => Err(ConfigError::PathsNeedPeers { count: more.len() }),
         }
@@ -130,6 +130,7 @@ impl Config {
     /// No address twice: but for link-local ones, which may be the same on several links, if no
     /// sequence numbers are counted by address.
     fn validate_peer_addresses(&self) -> Result<(), ConfigError> {
+        let field = "peers";
         let may_repeat = |address: IpAddr| match address {
             IpAddr::V4(_) => false,
             IpAddr::V6(address) => address.is_unicast_link_local() && !self.remembers_senders(),
@@ -138,16 +139,16 @@ impl Config {
             || self.peers.iter().flat_map(|peer| peer.addresses.iter().copied().enumerate());
         for (index, (path, address)) in addresses().enumerate() {
             if AddressFamily::of(&address) != self.family {
-                return Err(ConfigError::WrongFamily { address, family: self.family });
+                return Err(ConfigError::WrongFamily { field, address, family: self.family });
             }
             if address.is_multicast() || address.is_unspecified() {
-                return Err(ConfigError::NotAHost { address });
+                return Err(ConfigError::NotAHost { field, address });
             }
             let is_same = |(other, earlier): (usize, IpAddr)| {
                 earlier == address && (other == path || !may_repeat(address))
             };
             if addresses().take(index).any(is_same) {
-                return Err(ConfigError::Duplicate { address });
+                return Err(ConfigError::Duplicate { field, address });
             }
         }
         Ok(())

@@ -10,6 +10,7 @@
 )]
 
 mod authentication_header;
+mod bad_input;
 mod checksums;
 mod conflict;
 mod delays;
@@ -25,6 +26,8 @@ mod paths;
 mod properties;
 mod receive;
 mod reconfigure;
+mod reconfigure_table;
+mod refused;
 mod sync_group;
 mod tracking;
 mod trailer;

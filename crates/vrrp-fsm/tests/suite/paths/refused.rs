@@ -42,23 +42,27 @@ fn each_mistake_has_its_error() {
         ),
         (
             with(vec![named(&["192.0.2.4", "fe80::1"])]),
-            ConfigError::WrongFamily { address: address("fe80::1"), family: AddressFamily::Ipv4 },
+            ConfigError::WrongFamily {
+                field: "peers",
+                address: address("fe80::1"),
+                family: AddressFamily::Ipv4,
+            },
         ),
         (
             with(vec![named(&["192.0.2.4", "224.0.0.18"])]),
-            ConfigError::NotAHost { address: address("224.0.0.18") },
+            ConfigError::NotAHost { field: "peers", address: address("224.0.0.18") },
         ),
         (
             with(vec![named(&["192.0.2.4", "192.0.2.4"])]),
-            ConfigError::Duplicate { address: address("192.0.2.4") },
+            ConfigError::Duplicate { field: "peers", address: address("192.0.2.4") },
         ),
         (
             with(vec![peer("b", B), peer("c", [C[0], B[1]])]),
-            ConfigError::Duplicate { address: address(B[1]) },
+            ConfigError::Duplicate { field: "peers", address: address(B[1]) },
         ),
         (
             with(vec![peer("b", B), peer("c", [C[0], B[0]])]),
-            ConfigError::Duplicate { address: address(B[0]) },
+            ConfigError::Duplicate { field: "peers", address: address(B[0]) },
         ),
         (
             verdict(
@@ -82,7 +86,7 @@ fn link_local_addresses_may_repeat_where_no_numbers_are_counted_by_them() {
     };
     assert_eq!(verdict(same()), Ok(()));
     let signed = same().trailer(Some(TrailerConfig::new(TrailerKey::new(1, &[7; 32]).unwrap())));
-    let duplicate = |text| Err(ConfigError::Duplicate { address: address(text) });
+    let duplicate = |text| Err(ConfigError::Duplicate { field: "peers", address: address(text) });
     assert_eq!(verdict(signed), duplicate("fe80::2"));
     let global = same().peers(vec![named(&["2001:db8::2", "2001:db8::2"])]);
     assert_eq!(verdict(global), duplicate("2001:db8::2"));
