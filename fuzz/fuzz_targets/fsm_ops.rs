@@ -23,7 +23,7 @@ mod properties {
 
     use self::{
         observer::Observer,
-        ops::{Defect, Dialect, FAULTS, Op, SOURCES, Speech, with_guard},
+        ops::{Defect, Dialect, FAULTS, Op, SOURCES, Speech, with_guard, with_paths},
     };
     use crate::host::config;
 
@@ -91,11 +91,12 @@ mod properties {
             .release_from(if anyone { released } else { recorded })
             .send_failure(if keep { kept } else { left })
             .addresses_lost(if step_down { lost } else { reinstalled });
-        Ok(with_guard(config, guard))
+        let paths = choice.int_in_range(1..=2)?;
+        Ok(with_guard(with_paths(config, paths), guard))
     }
 
     fn op(choice: &mut Unstructured<'_>, dialect: Dialect) -> Result<Op> {
-        Ok(match choice.int_in_range(0..=28)? {
+        Ok(match choice.int_in_range(0..=30)? {
             0 => Op::Startup,
             1 => Op::Shutdown,
             2 | 3 => Op::AdvanceClock(milliseconds(choice, 300)?),
@@ -107,13 +108,14 @@ mod properties {
                 priority: choice.arbitrary()?,
                 interval: interval(choice, dialect)?,
                 defect: defect(choice)?,
+                path: path(choice)?,
             },
             12 | 13 => Op::AnswerEffect(!choice.ratio(1, 4)?),
             14 => Op::StaleEffect,
-            15 => Op::Sending(choice.arbitrary()?),
+            15 => Op::Sending { path: path(choice)?, works: choice.arbitrary()? },
             16 => Op::Fault(choice.choose_index(FAULTS.len())?),
             17 | 18 => Op::FaultCleared(choice.choose_index(FAULTS.len())?),
-            19 => Op::Source(choice.arbitrary()?),
+            19 => Op::Source { path: path(choice)?, present: choice.arbitrary()? },
             20 => Op::Priority(choice.arbitrary()?),
             21 => Op::Reconfigure {
                 priority: choice.int_in_range(1..=255)?,
@@ -124,14 +126,20 @@ mod properties {
                     Dialect::Any(_) => Dialect::Any(speech(choice)?),
                     other => other,
                 },
+                paths: choice.int_in_range(1..=2)?,
             },
             22 => Op::Overflow,
             23 | 24 => Op::Verdict(verdict(choice)?),
             25 => Op::StaleVerdict(verdict(choice)?),
             26 => Op::TimeoutInBacklog,
             27 => Op::MacChanged,
+            28 | 29 => Op::Copy,
             _ => Op::AddressesLost,
         })
+    }
+
+    fn path(choice: &mut Unstructured<'_>) -> Result<usize> {
+        choice.int_in_range(0..=1)
     }
 
     fn guard(choice: &mut Unstructured<'_>) -> Result<Option<GuardConfig>> {

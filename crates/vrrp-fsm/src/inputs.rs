@@ -225,7 +225,7 @@ impl VirtualRouter {
         let other_guard = config.guard != self.config.guard;
         let refresh_changed = config.announce_refresh != self.config.announce_refresh;
         let addresses_changed = config.virtual_addresses != self.config.virtual_addresses;
-        self.configure_paths(&config);
+        self.configure_paths(now, &config);
         if config.trailer.is_some() != self.config.trailer.is_some() {
             self.sequences.forget_senders();
         }

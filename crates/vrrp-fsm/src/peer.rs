@@ -6,8 +6,8 @@ use core::net::IpAddr;
 use vrrp_proto::AddressFamily;
 
 use crate::{
-    Config, ConfigError, MAX_PATHS, PathConfig, PathId, PathMode, VirtualRouter, copies::News,
-    state::Phase, validate::check_all, virtual_router::Path,
+    Config, ConfigError, Instant, MAX_PATHS, PathConfig, PathId, PathMode, VirtualRouter,
+    copies::News, state::Phase, validate::check_all, virtual_router::Path,
 };
 
 /// Another router of the virtual router, known by name.
@@ -157,8 +157,8 @@ impl Config {
 
 impl VirtualRouter {
     /// Other paths or peers: of the paths that stay what is known of them, of the peers who is who.
-    pub(crate) fn configure_paths(&mut self, config: &Config) {
-        self.paths.resize(config.paths.len(), Path::NEW);
+    pub(crate) fn configure_paths(&mut self, now: Instant, config: &Config) {
+        self.paths.resize(config.paths.len(), Path { sent_at: now, ..Path::NEW });
         if config.paths.len() != self.config.paths.len() || config.peers != self.config.peers {
             self.news = News::for_paths(config.paths.len());
         }

@@ -26,7 +26,7 @@ impl VirtualRouter {
         self.check_version(octets)?;
         let (message, signed) = self.signed_message(now, datagram, pseudo_header, octets)?;
         let advertisement = Advertisement::parse(message, pseudo_header)?;
-        let notes = self.check_advertisement(now, &advertisement, datagram)?;
+        let notes = self.check_advertisement(now, &advertisement, datagram, sender)?;
         self.check_twin(now, &advertisement, sender)?;
         if matches!(self.phase, Phase::Initialize) {
             return Err(Discard::NotRunning);
@@ -185,6 +185,7 @@ impl VirtualRouter {
         now: Instant,
         advertisement: &Advertisement<'_>,
         datagram: &Datagram<'_>,
+        sender: IpAddr,
     ) -> Result<Notes, Discard> {
         let version = advertisement.version();
         let config = &self.config;
@@ -207,7 +208,7 @@ impl VirtualRouter {
         if self.priority.is_owner() {
             let running = !matches!(self.phase, Phase::Initialize);
             if running && authentic.is_ok() && advertisement.priority().is_owner() {
-                self.conflicting(now, Conflict::Owner { other: datagram.source() });
+                self.conflicting(now, Conflict::Owner { other: sender });
             }
             if !self.hears_as_owner() {
                 return Err(Discard::Owner);

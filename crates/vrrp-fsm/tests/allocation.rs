@@ -15,9 +15,9 @@ use std::alloc::System;
 
 use host::*;
 use vrrp_fsm::{
-    Condition, Counter, Datagram, Demux, EffectFailed, EffectId, Fault, Instant, Key,
-    MAX_DATAGRAM_LEN, MemberId, Output, PathId, Route, SendFailed, State, SyncGroup,
-    SyncGroupOutput, Tracker, TrackerId, Tracking, TrailerConfig, TrailerMode, Verdict,
+    Condition, Counter, Datagram, Demux, EffectFailed, EffectId, Fault, GuardConfig, Instant, Key,
+    MAX_DATAGRAM_LEN, MemberId, Output, PathConfig, PathId, PeerConfig, Route, SendFailed, State,
+    SyncGroup, SyncGroupOutput, Tracker, TrackerId, Tracking, TrailerConfig, TrailerMode, Verdict,
     VirtualRouter,
     vrrp_proto::{
         AddressFamily, Authentication, HeaderKey, Password, Priority, TrailerKey, Version,
@@ -363,4 +363,53 @@ fn nonsense_of_every_length_is_counted_and_changes_nothing() {
         let number: u64 = routers.iter().map(|router| router.statistics().discarded(cause)).sum();
         assert!(number > 1000, "{cause}: {number}");
     }
+}
+
+#[test]
+fn several_paths_and_a_guard_without_allocation() {
+    let peer = PeerConfig::new("b", vec![address("192.0.2.9"), address("10.9.9.9")]);
+    let guard = GuardConfig::new(SECOND / 50, Verdict::Promote);
+    let single = config(100);
+    let config = config(100)
+        .paths(vec![PathConfig::multicast(), PathConfig::multicast()])
+        .peers(vec![peer])
+        .guard(Some(guard));
+    let second = PathId::new(1);
+    let from = |source, priority| advertisement(single.clone(), source, priority);
+    let packets = [200, 50, 0].map(|priority| {
+        let slow = Packet { path: second, ..from("10.9.9.9", priority) };
+        [from("192.0.2.9", priority), slow]
+    });
+    let mut router = Host::new(config, "192.0.2.5").router;
+    router.handle_source_address(at(0), second, Some(address("10.9.9.5")));
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+
+    let before = allocations();
+    let mut now = at(0);
+    router.handle_startup(now);
+    for _ in 0..3 {
+        for packet in packets.iter().flatten() {
+            now += SECOND / 100;
+            let _discarded = router.handle_datagram(now, packet.datagram());
+            drain(&mut router, now, &mut buffer);
+        }
+        for packet in &packets[0] {
+            let _discarded = router.handle_datagram(now + SECOND * 2, packet.datagram());
+        }
+        for _ in 0..4 {
+            now = router.poll_timeout().unwrap();
+            router.handle_timeout(now);
+            drain(&mut router, now, &mut buffer);
+            black_box((router.path_status(second), router.why(now)));
+        }
+        router.handle_fault(now, Fault::NotReady);
+        if let Some(id) = drain(&mut router, now, &mut buffer) {
+            router.handle_effect(now, id, Ok(()));
+        }
+        router.handle_fault_cleared(now, Fault::NotReady);
+    }
+    assert_eq!(allocations() - before, 0);
+    assert!(router.statistics().copies_received > 0);
+    assert!(router.statistics().promotions_asked > 0);
+    assert!(router.term() > 0);
 }

@@ -36,6 +36,7 @@ impl Tally {
         entry(self, "effect failures", statistics.effect_failures);
         entry(self, "effects unanswered", statistics.effects_unanswered);
         entry(self, "addresses lost", statistics.addresses_lost);
+        entry(self, "copies received", statistics.copies_received);
         entry(self, "late wakes", statistics.late_wakes);
         entry(self, "promotions vetoed", statistics.promotions_vetoed);
         entry(self, "verdicts missed", statistics.verdicts_missed);
@@ -86,7 +87,6 @@ fn the_invariants_hold_after_every_step() {
     let impossible = [
         "not-vrrp",
         "destination-errors",
-        "unknown-peer",
         "invalid-type-pkts-rcvd",
         "invalid-auth-type",
         "address-list-errors",

@@ -3,15 +3,15 @@
 use core::{net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    AddressesLostPolicy, Config, Conflict, EffectFailed, EffectId, Fault, Faults, Heard, Instant,
-    MAX_DATAGRAM_LEN, Output, PathId, Reason, SendFailed, State, Ticket, Verdict, VirtualRouter,
-    Wanted, Why,
+    AddressesLostPolicy, Config, Conflict, EffectFailed, EffectId, EncodeError, Fault, Faults,
+    Heard, Instant, MAX_DATAGRAM_LEN, Output, PathId, Reason, SendFailed, State, Ticket, Verdict,
+    VirtualRouter, Wanted, Why,
     vrrp_proto::{Advertisement, Header, Ipv4Packet, Priority, Trailer, Version, Vrid},
 };
 
 use crate::{
     host::{SECOND, SEED, address, advertisement_at, at},
-    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES, trailer, with_guard},
+    properties::ops::{Defect, FAULTS, OWN, Op, SOURCES, on_path, trailer, with_guard, with_paths},
 };
 
 /// A host that looks at everything the machine does.
@@ -20,7 +20,7 @@ pub(super) struct Observer {
     now: Instant,
     /// The moment of the latest input.
     latest: Instant,
-    sending: Result<(), SendFailed>,
+    sending: [Result<(), SendFailed>; 2],
     pending: Option<(EffectId, Wanted)>,
     wanted: Wanted,
     /// Whether some address may be installed.
@@ -31,6 +31,8 @@ pub(super) struct Observer {
     advertised: bool,
     /// What the guard was asked so far.
     tickets: Vec<Ticket>,
+    /// The latest advertisement.
+    received: Option<Op>,
     /// Whether a mastership has failed: then nobody is preempted.
     failed: bool,
     pub(super) events: Vec<&'static str>,
@@ -57,7 +59,7 @@ impl Observer {
             router,
             now: at(0),
             latest: at(0),
-            sending: Ok(()),
+            sending: [Ok(()); 2],
             pending: None,
             wanted: Wanted::None,
             installed: false,
@@ -65,6 +67,7 @@ impl Observer {
             term: 0,
             advertised: false,
             tickets: Vec::new(),
+            received: None,
             failed: false,
             events: Vec::new(),
         }
@@ -101,8 +104,22 @@ impl Observer {
             }
             Op::Pause(duration) => self.now += *duration,
             Op::Timeout => self.timeout(),
-            Op::Receive { source, priority, interval, defect } => {
-                self.receive(SOURCES[*source], *priority, *interval, *defect);
+            Op::Receive { .. } => {
+                self.receive(op);
+                self.received = Some(op.clone());
+            }
+            Op::Copy => {
+                if let Some(Op::Receive { source, priority, interval, defect, path }) =
+                    self.received
+                {
+                    self.receive(&Op::Receive {
+                        source,
+                        priority,
+                        interval,
+                        defect,
+                        path: 1 - path,
+                    });
+                }
             }
             Op::Startup => self.input(op, VirtualRouter::handle_startup),
             Op::Shutdown => self.input(op, VirtualRouter::handle_shutdown),
@@ -115,30 +132,31 @@ impl Observer {
                 // G-A9: what is over changes nothing.
                 assert!(late || self.visible() == before);
             }
-            Op::Sending(works) => self.sending = if *works { Ok(()) } else { Err(SendFailed) },
+            Op::Sending { path, works } => {
+                self.sending[*path] = if *works { Ok(()) } else { Err(SendFailed) };
+            }
             Op::Fault(fault) => {
                 self.input(op, |router, now| router.handle_fault(now, FAULTS[*fault]));
             }
             Op::FaultCleared(fault) => {
                 self.input(op, |router, now| router.handle_fault_cleared(now, FAULTS[*fault]));
             }
-            Op::Source(present) => {
-                let source = present.then(|| address(OWN));
-                self.input(op, |router, now| {
-                    router.handle_source_address(now, PathId::FIRST, source);
-                });
+            Op::Source { path, present } => {
+                let source = present.then(|| address(on_path(OWN, *path)));
+                let path = PathId::new(u8::try_from(*path).unwrap());
+                self.input(op, |router, now| router.handle_source_address(now, path, source));
             }
             Op::Priority(priority) => {
                 self.input(op, |router, now| router.handle_priority(now, Priority::new(*priority)));
             }
-            Op::Reconfigure { priority, interval, addresses, guard, dialect } => {
+            Op::Reconfigure { priority, interval, addresses, guard, dialect, paths } => {
                 let addresses = (1..=*addresses).map(|host| IpAddr::from([192, 0, 2, 100 + host]));
                 let config = dialect
                     .speak(self.router.config().clone())
                     .priority(Priority::new(*priority))
                     .advertisement_interval(*interval)
                     .virtual_addresses(addresses.collect());
-                let config = with_guard(config, *guard);
+                let config = with_guard(with_paths(config, *paths), *guard);
                 self.input(op, |router, now| router.handle_config(now, config.clone()).unwrap());
             }
             Op::TimeoutInBacklog => {
@@ -185,8 +203,13 @@ impl Observer {
         assert_eq!(self.visible(), before, "a repeated timeout does nothing");
     }
 
-    fn receive(&mut self, source: &str, priority: u8, interval: Duration, defect: Defect) {
+    fn receive(&mut self, op: &Op) {
+        let Op::Receive { source, priority, interval, defect, path } = *op else { return };
+        let path = path.min(self.router.paths().count() - 1);
+        let op = &Op::Receive { source, priority, interval, defect, path };
+        let source = SOURCES[source];
         let template = self.router.config().clone().advertisement_interval(interval);
+        let template = with_paths(template, 1);
         let alone = template.clone().also_version_2(false);
         let other_version = match template.version {
             Version::V2 => alone.version(Version::V3),
@@ -210,7 +233,8 @@ impl Observer {
             | Defect::Key => template,
         };
         let utc = Duration::from_nanos(self.now.as_nanos());
-        let mut packet = advertisement_at(utc, sender, source, priority);
+        let mut packet = advertisement_at(utc, sender, on_path(source, path), priority);
+        packet.path = PathId::new(u8::try_from(path).unwrap());
         match defect {
             Defect::Checksum => *packet.bytes.last_mut().unwrap() ^= 0x55,
             Defect::HopLimit => packet.bytes[8] = 254,
@@ -222,12 +246,10 @@ impl Observer {
         }
         // A late wake is answered first, whatever the packet is.
         let late = self.late();
-        let index = SOURCES.iter().position(|known| *known == source).unwrap();
-        let op = Op::Receive { source: index, priority, interval, defect };
         let before = self.visible();
         let discards = self.discards();
         let mut result = Ok(());
-        self.input(&op, |router, now| result = router.handle_datagram(now, packet.datagram()));
+        self.input(op, |router, now| result = router.handle_datagram(now, packet.datagram()));
         let counted = self.discards() - discards;
         assert_eq!(counted, u64::from(result.is_err()), "one counter a discard: {result:?}");
         let no_defect = match defect {
@@ -301,11 +323,16 @@ impl Observer {
         // Only now, because its results are inputs of their own.
         for output in outputs {
             if let Output::Send(_) = output {
-                let result = self.sending;
-                let mut sent = |router: &mut VirtualRouter, now| {
-                    router.handle_send(now, PathId::FIRST, result);
-                };
-                self.input_dyn(op, &mut sent);
+                for (path, result) in
+                    self.router.paths().collect::<Vec<_>>().into_iter().zip(self.sending)
+                {
+                    let has_source = self.router.source(path).is_some();
+                    let result = if has_source { result } else { Err(SendFailed) };
+                    let mut sent = |router: &mut VirtualRouter, now| {
+                        router.handle_send(now, path, result);
+                    };
+                    self.input_dyn(op, &mut sent);
+                }
             }
         }
     }
@@ -420,13 +447,26 @@ impl Observer {
 
     /// G-A10: our advertisements are valid, and the same however often they are encoded.
     fn check_encoding(&self, output: Output) {
+        for path in self.router.paths() {
+            self.check_encoding_on(path, output);
+        }
+    }
+
+    fn check_encoding_on(&self, path: PathId, output: Output) {
         let Output::Send(send) = output else { return };
-        let destination = self.router.destinations(PathId::FIRST).next().unwrap();
+        let destination = self.router.destinations(path).next().unwrap();
         let (mut first, mut second) = ([0; MAX_DATAGRAM_LEN], [0xff; MAX_DATAGRAM_LEN]);
-        let encode = |buffer| self.router.encode(&send, PathId::FIRST, destination, buffer);
-        let bytes = encode(&mut first).unwrap();
-        let again = self.router.encode(&send, PathId::FIRST, destination, &mut second).unwrap();
-        assert_eq!(bytes, again);
+        let encoded = self.router.encode(&send, path, destination, &mut first);
+        let again = self.router.encode(&send, path, destination, &mut second);
+        assert_eq!(encoded, again);
+        let bytes = match encoded {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                assert_eq!(error, EncodeError::NoSourceAddress { path });
+                assert_eq!(self.router.source(path), None);
+                return;
+            }
+        };
         let packet = Ipv4Packet::parse(bytes).unwrap();
         let config = self.router.config();
         let header = Header::parse(packet.payload()).unwrap();
@@ -550,10 +590,11 @@ fn essence(output: &Output) -> (&'static str, u8) {
 
 /// What a received advertisement may give reason to shout about.
 fn conflict_of(op: &Op, before: &Visible, router: &VirtualRouter) -> Option<Conflict> {
-    let Op::Receive { source, priority, .. } = op else { return None };
+    let Op::Receive { source, priority, path, .. } = op else { return None };
     let other = address(SOURCES[*source]);
     if SOURCES[*source] == OWN {
-        (before.state != State::Initialize).then_some(Conflict::SourceAddress { address: other })
+        let address = address(on_path(OWN, *path));
+        (before.state != State::Initialize).then_some(Conflict::SourceAddress { address })
     } else {
         let owners = *priority == 255 && router.config().priority.is_owner();
         owners.then_some(Conflict::Owner { other })

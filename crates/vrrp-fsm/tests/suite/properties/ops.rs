@@ -4,15 +4,32 @@ use core::{num::NonZeroU8, time::Duration};
 
 use proptest::prelude::*;
 use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, OwnerReception,
-    ReleasePolicy, SendFailurePolicy, TrailerConfig, Verdict,
+    AddressListPolicy, AddressesLostPolicy, Config, Fault, GuardConfig, OwnerReception, PathConfig,
+    PeerConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, Verdict,
     vrrp_proto::{TrailerKey, Version},
 };
 
-use crate::host::config;
+use crate::host::{address, config};
 
 pub(super) const OWN: &str = "192.0.2.5";
 pub(super) const SOURCES: [&str; 4] = ["192.0.2.4", "192.0.2.6", "192.0.2.9", OWN];
+/// The address a router has on a path.
+pub(super) fn on_path(router: &'static str, path: usize) -> &'static str {
+    const SECOND: [&str; 4] = ["10.9.9.7", "10.9.9.3", "10.9.9.1", "10.9.9.2"];
+    let index = SOURCES.iter().position(|source| *source == router).unwrap();
+    [router, SECOND[index]][path]
+}
+
+/// One path, or two to named peers.
+pub(super) fn with_paths(config: Config, paths: usize) -> Config {
+    let config = config.paths(vec![PathConfig::multicast(); paths]);
+    let others = SOURCES.into_iter().filter(|source| paths > 1 && *source != OWN);
+    let peer = |source| {
+        PeerConfig::new(source, [0, 1].map(|path| address(on_path(source, path))).to_vec())
+    };
+    config.peers(others.map(peer).collect())
+}
+
 pub(super) const FAULTS: [Fault; 8] = Fault::ALL;
 
 /// Which versions are spoken in a scenario.
@@ -55,13 +72,22 @@ pub(super) enum Op {
         priority: u8,
         interval: Duration,
         defect: Defect,
+        path: usize,
     },
+    /// The latest one over the other path.
+    Copy,
     AnswerEffect(bool),
     StaleEffect,
-    Sending(bool),
+    Sending {
+        path: usize,
+        works: bool,
+    },
     Fault(usize),
     FaultCleared(usize),
-    Source(bool),
+    Source {
+        path: usize,
+        present: bool,
+    },
     Priority(u8),
     Reconfigure {
         priority: u8,
@@ -69,6 +95,7 @@ pub(super) enum Op {
         addresses: u8,
         guard: Option<GuardConfig>,
         dialect: Dialect,
+        paths: usize,
     },
     TimeoutInBacklog,
     MacChanged,
@@ -130,14 +157,20 @@ pub(super) fn op(dialect: Dialect) -> impl Strategy<Value = Op> {
         1 => Just(Defect::Unsigned),
         1 => Just(Defect::Key),
     ];
-    let received =
-        (0..SOURCES.len(), prop_oneof![5 => priority(), 1 => Just(0)], interval(dialect), defect)
-            .prop_map(|(source, priority, interval, defect)| Op::Receive {
-                source,
-                priority,
-                interval,
-                defect,
-            });
+    let received = (
+        0..SOURCES.len(),
+        prop_oneof![5 => priority(), 1 => Just(0)],
+        interval(dialect),
+        defect,
+        path(),
+    )
+        .prop_map(|(source, priority, interval, defect, path)| Op::Receive {
+            source,
+            priority,
+            interval,
+            defect,
+            path,
+        });
     let milliseconds = |range: core::ops::Range<u64>| range.prop_map(Duration::from_millis);
     prop_oneof![
         4 => Just(Op::Startup),
@@ -147,20 +180,22 @@ pub(super) fn op(dialect: Dialect) -> impl Strategy<Value = Op> {
         2 => milliseconds(0..8_000).prop_map(Op::Pause),
         4 => Just(Op::Timeout),
         12 => received,
+        2 => Just(Op::Copy),
         6 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Op::AnswerEffect),
         1 => Just(Op::StaleEffect),
-        1 => prop_oneof![2 => Just(true), 1 => Just(false)].prop_map(Op::Sending),
+        2 => (path(), any::<bool>()).prop_map(|(path, works)| Op::Sending { path, works }),
         1 => (0..FAULTS.len()).prop_map(Op::Fault),
         3 => (0..FAULTS.len()).prop_map(Op::FaultCleared),
-        1 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Op::Source),
+        2 => (path(), prop_oneof![3 => Just(true), 1 => Just(false)])
+            .prop_map(|(path, present)| Op::Source { path, present }),
         1 => any::<u8>().prop_map(Op::Priority),
-        1 => (priority(), interval(dialect), 1..4_u8, guard(), speech()).prop_map(
-            move |(priority, interval, addresses, guard, speech)| {
+        1 => (priority(), interval(dialect), 1..4_u8, guard(), speech(), 1..3_usize).prop_map(
+            move |(priority, interval, addresses, guard, speech, paths)| {
                 let dialect = match dialect {
                     Dialect::Any(_) => Dialect::Any(speech),
                     other => other,
                 };
-                Op::Reconfigure { priority, interval, addresses, guard, dialect }
+                Op::Reconfigure { priority, interval, addresses, guard, dialect, paths }
             },
         ),
         1 => Just(Op::TimeoutInBacklog),
@@ -170,6 +205,10 @@ pub(super) fn op(dialect: Dialect) -> impl Strategy<Value = Op> {
         3 => verdict().prop_map(Op::Verdict),
         1 => verdict().prop_map(Op::StaleVerdict),
     ]
+}
+
+fn path() -> impl Strategy<Value = usize> {
+    0..2_usize
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
@@ -214,7 +253,8 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
     ];
     let refresh = prop_oneof![2 => Just(None), 1 => (1..5_u64).prop_map(Some)];
     let trailer = prop_oneof![3 => Just(None), 1 => Just(Some(trailer(1)))];
-    let extras = (any::<bool>(), any::<bool>(), reception, refresh, 1..30_u64, guard(), trailer);
+    let guard = (guard(), 1..3_usize);
+    let extras = (any::<bool>(), any::<bool>(), reception, refresh, 1..30_u64, guard, trailer);
     (priority(), interval(dialect), modes, policies, 1..6_u8, extras).prop_map(
         move |(
             priority,
@@ -222,7 +262,7 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
             (preempt, answer, preempt_delay, start_delay),
             (anyone, late, keep, step_down),
             missed,
-            (at_once, say_so, reception, refresh, deadline, guard, trailer),
+            (at_once, say_so, reception, refresh, deadline, (guard, paths), trailer),
         )| {
             let config = dialect
                 .speak(config(priority))
@@ -255,7 +295,7 @@ pub(super) fn arbitrary_config(dialect: Dialect) -> impl Strategy<Value = Config
                 } else {
                     AddressesLostPolicy::Reinstall
                 });
-            with_guard(config, guard)
+            with_guard(with_paths(config, paths), guard)
         },
     )
 }
