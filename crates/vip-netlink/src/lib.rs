@@ -9,6 +9,7 @@
 //!  Client      links(), addresses(), routes(), rules()     how things are
 //!              add(), remove()            a batch of addresses, routes, rules; idempotent; one result for each
 //!  Monitor     poll() -> Event            what has changed, by us or by others
+//!  Watch                                  what shall be there, and what others did to it (pure)
 //!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
 //!  AnnouncementSchedule, Pacer            when to announce what, at which rate (pure)
 //!  difference(wanted, present)            what to remove and to add (pure)
@@ -83,6 +84,7 @@ mod silence;
 mod source;
 mod sys;
 mod sysctl;
+mod watch;
 
 pub use address::{Address, InvalidAddress, MAX_LABEL_LEN, PresentAddress, Scope};
 pub use announce::Announcer;
@@ -98,7 +100,7 @@ pub use macvlan::{
     ClaimError, Macvlan, MacvlanError, MacvlanMode, SysctlClaims, all_rp_filter_pushed_down,
     parent_sysctls,
 };
-pub use monitor::{Event, Monitor};
+pub use monitor::{Event, Listen, Monitor};
 pub use netlink::{MonitorError, Progress};
 pub use object::{InvalidObject, Object, ObjectKey};
 pub use prefix::{InvalidPrefix, Prefix};
@@ -108,6 +110,7 @@ pub use schedule::{Announcement, AnnouncementSchedule, Pacer};
 pub use silence::{Manner, Silence, SilenceError, Silenced};
 pub use source::{link_local_ipv6, primary_ipv4};
 pub use sysctl::{SysctlChange, SysctlError, forwards_ipv6};
+pub use watch::{Deviation, Table, Watch};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -2,12 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink::message_type::{RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
+use netlink::message_type::{
+    RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE,
+    RTM_NEWRULE,
+};
 use netlink::{Group, MonitorError, Progress};
 
 use crate::address::{Address, PresentAddress, codec};
 use crate::error::QueryError;
 use crate::link;
+use crate::route::{self, Route};
+use crate::rule::{self, Rule};
 
 /// What has changed, by us or by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,20 +31,60 @@ pub enum Event {
     AddressAdded(PresentAddress),
     /// The address does not exist any more.
     AddressRemoved(Address),
+    /// The route is new, or replaces another one.
+    RouteAdded(Route),
+    /// The route does not exist any more. The kernel tells so of those that somebody removes, and not of those that go with their
+    /// interface or with their source address.
+    RouteRemoved(Route),
+    /// The rule is new.
+    RuleAdded(Rule),
+    /// The rule does not exist any more.
+    RuleRemoved(Rule),
     /// News were lost: read links and addresses again. What comes after this event is newer than the loss.
     Overrun,
 }
 
-/// A non-blocking listener to changes of links and addresses in the network namespace in which it was opened.
+/// What a [`Monitor`] listens to besides links and addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_enums, reason = "there is no more to listen to")]
+pub enum Listen {
+    /// Nothing.
+    #[default]
+    ToAddresses,
+    /// Routes and rules. On a router with a full table these are many.
+    ToRoutesToo,
+}
+
+/// A non-blocking listener to changes of links and addresses, or of routes and rules, too, in the network namespace in which it was opened.
 ///
 /// To know how things are: open the monitor, *then* read [`links`](crate::Client::links) and
-/// [`addresses`](crate::Client::addresses), then follow the events; on [`Event::Overrun`] read again.
+/// [`addresses`](crate::Client::addresses), then follow the events; on [`Event::Overrun`] read again. A [`Watch`](crate::Watch) does
+/// that for what is to be there.
 #[derive(Debug)]
 pub struct Monitor {
     inner: netlink::Monitor,
 }
 
-const GROUPS: [Group; 3] = [Group::Link, Group::Ipv4Address, Group::Ipv6Address];
+/// The last four are for routes and rules.
+const GROUPS: [Group; 7] = [
+    Group::Link,
+    Group::Ipv4Address,
+    Group::Ipv6Address,
+    Group::Ipv4Route,
+    Group::Ipv6Route,
+    Group::Ipv4Rule,
+    Group::Ipv6Rule,
+];
+
+fn groups(listen: Listen) -> &'static [Group] {
+    match listen {
+        Listen::ToAddresses => GROUPS.get(..3).unwrap_or_default(),
+        Listen::ToRoutesToo => &GROUPS,
+    }
+}
+
+/// Enough for about 5,000 news.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 impl Monitor {
     /// Starts to listen. Needs no privilege.
@@ -48,7 +93,7 @@ impl Monitor {
     ///
     /// [`QueryError::Open`].
     pub fn open() -> Result<Self, QueryError> {
-        Ok(Self { inner: netlink::Monitor::open(&GROUPS).map_err(QueryError::Open)? })
+        Self::listening(Listen::ToAddresses, RECEIVE_BUFFER)
     }
 
     /// As [`open`](Self::open), with room for `octets` of waiting news (the kernel counts about 1 KiB for each); the default is
@@ -58,10 +103,17 @@ impl Monitor {
     ///
     /// As [`open`](Self::open).
     pub fn with_receive_buffer(octets: usize) -> Result<Self, QueryError> {
-        Ok(Self {
-            inner: netlink::Monitor::with_receive_buffer(&GROUPS, octets)
-                .map_err(QueryError::Open)?,
-        })
+        Self::listening(Listen::ToAddresses, octets)
+    }
+
+    /// As [`with_receive_buffer`](Self::with_receive_buffer), with a choice of what to listen to.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn listening(listen: Listen, octets: usize) -> Result<Self, QueryError> {
+        let inner = netlink::Monitor::with_receive_buffer(groups(listen), octets);
+        Ok(Self { inner: inner.map_err(QueryError::Open)? })
     }
 
     /// Hands waiting events to `each`, in order, without blocking. [`Progress::More`]: there are more, call again.
@@ -96,6 +148,10 @@ fn decode(kind: u16, payload: &[u8]) -> Option<Event> {
             link::decode(payload).map(|link| Event::LinkGone { index: link.index, name: link.name })
         }
         RTM_NEWADDR => codec::decode(payload).map(Event::AddressAdded),
+        RTM_NEWROUTE => route::codec::decode(payload).map(Event::RouteAdded),
+        RTM_DELROUTE => route::codec::decode(payload).map(Event::RouteRemoved),
+        RTM_NEWRULE => rule::codec::decode(payload).map(Event::RuleAdded),
+        RTM_DELRULE => rule::codec::decode(payload).map(Event::RuleRemoved),
         RTM_DELADDR => codec::decode(payload).map(|present| Event::AddressRemoved(present.address)),
         _ => None,
     }

@@ -15,3 +15,4 @@ mod routes;
 mod rules;
 mod silence;
 mod sysctls;
+mod watching;
