@@ -10,7 +10,7 @@ use crate::wire::{Heard, Summed, Who};
 type Question = fn(Combination) -> Step<String>;
 
 /// What is asked, what tells, and what we do, with the option that changes it.
-const QUESTIONS: [(&str, Question, &str); 16] = [
+const QUESTIONS: [(&str, Question, &str); 18] = [
     ("checksum sent in v3 over IPv4", checksum, "pseudo-header; `checksum`"),
     (
         "a Backup hears the RFC 9568 checksum",
@@ -50,6 +50,7 @@ const QUESTIONS: [(&str, Question, &str); 16] = [
         equal,
         "the same: the greater address",
     ),
+    ("equal priorities, starts later with the greater address", equal_later, "remains Backup"),
     (
         "a Master hears a lower priority, after a partition",
         losing,
@@ -58,6 +59,11 @@ const QUESTIONS: [(&str, Question, &str); 16] = [
     ("hears nothing of us for a while, becomes Master: until", deaf, "the next advertisement"),
     ("v3 over IPv6, after priority 0: first advertisement after", first_of_six, "skew time"),
     ("all processes killed: the addresses", killed, "stay, until the next start"),
+    (
+        "a Master that is not the owner accepts packets for the addresses",
+        accepts,
+        "yes; `accept_mode` is not enforced, a packet filter can do it",
+    ),
     ("priority 255: Master after", owner, "at once"),
 ];
 
@@ -263,6 +269,23 @@ fn equal(line: Combination) -> Step<String> {
     // Theirs is the greater address.
     reunited(line, LOW, LOW, Who::They)?;
     Ok("the greater address".to_owned())
+}
+
+fn equal_later(line: Combination) -> Step<String> {
+    let mut stage = Stage::new(line);
+    stage.start(Who::We, LOW)?;
+    stage.wait("us as Master", |stage| stage.holds(Who::We)?.then_some(()))?;
+    stage.start(Who::They, LOW)?;
+    stage.remains(Who::We, 10)?;
+    Ok("remains Backup".to_owned())
+}
+
+/// A packet to a port that nobody listens on is refused by whoever accepts it.
+fn accepts(line: Combination) -> Step<String> {
+    let mut stage = Stage::new(line);
+    stage.start(Who::They, HIGH)?;
+    stage.wait("them as Master", |stage| stage.holds(Who::They)?.then_some(()))?;
+    Ok(if stage.is_refused("192.0.2.100:9") { "yes" } else { "no" }.to_owned())
 }
 
 fn losing(line: Combination) -> Step<String> {

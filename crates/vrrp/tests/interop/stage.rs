@@ -1,6 +1,8 @@
 //! Two routers on a switch, ours and another's, that are started, stopped and struck down, watched from outside.
 
 use core::time::Duration;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Instant;
 
@@ -199,6 +201,19 @@ impl Stage {
         nft.arg(rules).env("PATH", lab::need::search_path());
         let output = self.switch.namespace().output(&mut nft).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Whether somebody says that a UDP port is closed, to a third machine on the same network.
+    pub(crate) fn is_refused(&self, port: &str) -> bool {
+        let network = self.switch.namespace();
+        network.ip("addr add 192.0.2.9/24 dev br0").unwrap();
+        network.run(|| {
+            let socket = UdpSocket::bind("192.0.2.9:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            socket.connect(port).unwrap();
+            let answer = socket.send(b"?").and_then(|_| socket.recv(&mut [0]));
+            answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        })
     }
 
     /// Gives the power back; nothing runs yet.
