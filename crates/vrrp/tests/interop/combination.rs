@@ -10,6 +10,8 @@ use vrrp::{VirtualRouter, Vrid};
 
 /// The VRID of all combinations.
 pub(crate) const VRID: u8 = 51;
+/// keepalived's interface with the virtual MAC address.
+pub(crate) const VMAC: &str = "vmac";
 /// The secret of those with authentication.
 const SECRET: &str = "secret";
 
@@ -181,7 +183,7 @@ impl Combination {
             lines.push(format!("unicast_src_ip {them}\nunicast_peer {{\n {us}\n}}"));
         }
         if self.virtual_mac {
-            lines.push("use_vmac vmac".to_owned());
+            lines.push(format!("use_vmac {VMAC}"));
         }
         if self.old_checksum {
             lines.push("old_unicast_checksum".to_owned());

@@ -332,7 +332,7 @@ fn killed(line: Combination) -> Step<String> {
     stage.wait("them as Master", |stage| stage.holds(Who::They)?.then_some(()))?;
     stage.start(Who::We, LOW)?;
     stage.remains(Who::They, 5)?;
-    stage.kill_them();
+    stage.kill(Who::They);
     stage.wait("us as Master", |stage| stage.holds(Who::We)?.then_some(()))?;
     let held = stage.holds(Who::They) == Some(true);
     Ok(if held { "stay: two machines have them" } else { "go" }.to_owned())

@@ -93,7 +93,7 @@ fn who_does_not_hear_us_fails() {
             let found = play.join().unwrap();
             let failure = failure(&line, &found).expect("two Masters");
             assert_eq!(found.len(), 2, "{failure}");
-            assert!(failure.contains("held (we, they): (Some(true), Some(true))"), "{failure}");
+            assert!(failure.contains("held: [Some(true), Some(true)]"), "{failure}");
         }
     });
 }

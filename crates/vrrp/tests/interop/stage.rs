@@ -1,4 +1,4 @@
-//! Two routers on a switch, ours and another's, that are started, stopped and struck down, watched from outside.
+//! Machines on a switch, ours and others', watched from outside.
 
 use core::time::Duration;
 use std::io::ErrorKind;
@@ -6,188 +6,102 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Instant;
 
-use lab::peers::{Daemon, Frr};
-use lab::{Bridge, Capture, Filter, Namespace, Node, Process};
-use rustix::process::{Pid, Signal, kill_process};
+use lab::{Bridge, Capture, Filter};
 
-use crate::child;
-use crate::combination::{Combination, Peer, Rank, VRID};
+use crate::combination::{Combination, Peer, Rank};
+use crate::machine::Machine;
 use crate::wire::{self, Heard, Who};
 
 /// Long enough for anything; what takes so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// FRR's interface for the virtual addresses.
-const VIRTUAL: &str = "vrrp";
 
 /// Why a step failed.
 pub(crate) type Step<T = ()> = Result<T, String>;
 
-#[derive(Debug)]
-enum Other {
-    Keepalived(Process),
-    Frr(Frr),
-}
-
-/// The stage of one combination. What runs on it ends with it.
+/// The stage of one combination.
 pub(crate) struct Stage {
     pub(crate) combination: Combination,
-    us: Option<Process>,
-    them: Option<Other>,
-    ours: Namespace,
-    theirs: Node,
+    /// In the order of [`Who`].
+    machines: Vec<Machine>,
     switch: Bridge,
-    files: tempfile::TempDir,
-    /// How often our machine has lost its power: it has another run directory after that.
-    boots: u32,
     capture: Capture,
-    ports: [u32; 2],
+    ports: Vec<u32>,
     /// All advertisements since the beginning, as they were sent.
     pub(crate) heard: Vec<Heard>,
-    /// Those of them that left the switch for the other router.
+    /// Those of them that left the switch for the other router, where there is one other.
     pub(crate) delivered: Vec<Heard>,
 }
 
 impl Stage {
+    /// Ours and the combination's peer.
     pub(crate) fn new(combination: Combination) -> Self {
-        let (ours, theirs) = (Namespace::new().unwrap(), Node::new().unwrap());
-        let switch = Bridge::new().unwrap();
-        let nodes: [&Namespace; 2] = [&ours, &theirs];
-        for ((node, port), host) in nodes.into_iter().zip(["port-a", "port-b"]).zip([1, 2]) {
-            // The only link-local address is the one below, usable at once.
-            node.sysctl("net/ipv6/conf/default/addr_gen_mode", "1").unwrap();
-            switch.attach(node, "eth0", port).unwrap();
-            node.ip(&format!("addr add 192.0.2.{host}/24 dev eth0")).unwrap();
-            node.ip(&format!("addr add fe80::{host}/64 dev eth0 nodad")).unwrap();
-        }
-        let capture = Capture::open_all(switch.namespace(), Filter::All).unwrap();
-        let ports = ["port-a", "port-b"].map(|port| switch.namespace().link_index(port).unwrap());
-        let files = tempfile::tempdir().unwrap();
-        Self {
-            combination,
-            us: None,
-            them: None,
-            ours,
-            theirs,
-            switch,
-            files,
-            boots: 0,
-            capture,
-            ports,
-            heard: Vec::new(),
-            delivered: Vec::new(),
-        }
+        Self::with(combination, &[None, Some(combination.peer)])
     }
 
-    /// Starts our router, or theirs.
+    /// Ours, keepalived and FRR.
+    pub(crate) fn of_three(combination: Combination) -> Self {
+        Self::with(combination, &[None, Some(Peer::Keepalived), Some(Peer::Frr)])
+    }
+
+    fn with(combination: Combination, routers: &[Option<Peer>]) -> Self {
+        let switch = Bridge::new().unwrap();
+        let machines: Vec<Machine> =
+            (1..).zip(routers).map(|(host, peer)| Machine::new(&switch, host, *peer)).collect();
+        let capture = Capture::open_all(switch.namespace(), Filter::All).unwrap();
+        let ports = machines.iter().map(|m| switch.namespace().link_index(m.port()).unwrap());
+        let (ports, heard, delivered) = (ports.collect(), Vec::new(), Vec::new());
+        Self { combination, machines, switch, capture, ports, heard, delivered }
+    }
+
+    fn machine(&mut self, who: Who) -> &mut Machine {
+        &mut self.machines[who.index()]
+    }
+
+    /// Starts this machine's router and waits until it is Backup.
     pub(crate) fn start(&mut self, who: Who, rank: Rank) -> Step {
-        match who {
-            Who::We => {
-                let run = self.files.path().join(format!("run{}", self.boots));
-                let process = child::start(&self.ours, &self.combination, rank, &run);
-                ready(&process, "started")?;
-                self.us = Some(process);
-            }
-            Who::They if self.combination.peer == Peer::Keepalived => {
-                let file = self.files.path().join("keepalived.conf");
-                std::fs::write(&file, self.combination.keepalived(rank)).unwrap();
-                let process = Daemon::Keepalived.start(&self.theirs, &file).unwrap();
-                ready(&process, "BACKUP STATE")?;
-                self.them = Some(Other::Keepalived(process));
-            }
-            Who::They => {
-                if self.theirs.link_index(VIRTUAL).is_err() {
-                    let addresses = self.combination.their_addresses();
-                    Frr::virtual_interface(&self.theirs, VIRTUAL, "eth0", VRID, addresses).unwrap();
-                }
-                let frr = Frr::start(&self.theirs, &self.combination.frr(rank)).unwrap();
-                ready(frr.vrrpd(), "Initialize -> Backup")?;
-                self.them = Some(Other::Frr(frr));
-            }
-        }
-        Ok(())
+        let line = self.combination;
+        self.machine(who).start(&line, rank)
     }
 
     /// Stops it as its service manager does, and waits for its end. It is an error if we had discarded a packet.
     pub(crate) fn stop(&mut self, who: Who) -> Step {
-        match who {
-            Who::We => {
-                let mut process = self.us.take().unwrap();
-                process.terminate().unwrap();
-                let log = process.log();
-                match log.lines().find(|line| line.contains("discarded a packet")) {
-                    Some(line) => Err(line.to_owned()),
-                    None => Ok(()),
-                }
-            }
-            Who::They => {
-                match self.them.take().unwrap() {
-                    Other::Keepalived(mut process) => process.terminate().unwrap(),
-                    Other::Frr(frr) => frr.stop().unwrap(),
-                };
-                Ok(())
-            }
-        }
+        self.machine(who).stop()
+    }
+
+    /// Kills all processes of the router, and only these: what they have configured stays.
+    pub(crate) fn kill(&mut self, who: Who) {
+        self.machine(who).kill();
     }
 
     /// Takes the machine's power away: the cable is dead, and so are processes and addresses, without a word to anyone.
     pub(crate) fn power_off(&mut self, who: Who) {
-        match who {
-            Who::We => {
-                self.switch.unplug("port-a").unwrap();
-                self.us.take().unwrap().kill().unwrap();
-                self.boots += 1;
-                self.forget(&self.ours);
-            }
-            Who::They => {
-                self.switch.unplug("port-b").unwrap();
-                match self.them.take().unwrap() {
-                    Other::Keepalived(mut process) => {
-                        let children = process.children().unwrap();
-                        process.kill().unwrap();
-                        wait_for_the_end(&children);
-                    }
-                    Other::Frr(frr) => {
-                        frr.kill().unwrap();
-                        self.theirs.ip(&format!("link del {VIRTUAL}")).unwrap();
-                    }
-                }
-                self.forget(&self.theirs);
-            }
-        }
+        let line = self.combination;
+        self.switch.unplug(self.machines[who.index()].port()).unwrap();
+        self.machine(who).lose_power(&line);
     }
 
-    /// Kills all their processes, and only these: what they have configured stays.
-    pub(crate) fn kill_them(&mut self) {
-        match self.them.take().unwrap() {
-            Other::Keepalived(mut process) => {
-                // The parent would start its child again, the child would leave in good order after its parent.
-                let children = process.children().unwrap();
-                process.signal(Signal::STOP).unwrap();
-                for child in &children {
-                    let child = i32::try_from(*child).ok().and_then(Pid::from_raw).unwrap();
-                    kill_process(child, Signal::KILL).unwrap();
-                }
-                process.kill().unwrap();
-                wait_for_the_end(&children);
-            }
-            Other::Frr(frr) => frr.kill().unwrap(),
-        }
+    /// Gives the power back; nothing runs yet.
+    pub(crate) fn power_on(&self, who: Who) {
+        let machine = &self.machines[who.index()];
+        self.switch.plug(machine.port()).unwrap();
+        machine.wait_link(&self.switch);
     }
 
-    /// Lets nothing pass between the two while both keep their links, or lets it pass again.
+    /// Lets nothing pass between the machines while all keep their links, or lets it pass again.
     pub(crate) fn separate(&self, apart: bool) {
-        let isolated = if apart { "on" } else { "off" };
-        for port in ["port-a", "port-b"] {
-            let command = format!("link set {port} type bridge_slave isolated {isolated}");
-            self.switch.namespace().ip(&command).unwrap();
+        for machine in &self.machines {
+            self.set_port(machine, "isolated", apart);
         }
     }
 
-    /// Keeps the multicast of the other one from this router, or lets it pass again; the other one hears it all the time.
-    pub(crate) fn deafen(&self, who: Who, on: bool) {
-        let flood = if on { "off" } else { "on" };
-        let port = if who == Who::We { "port-a" } else { "port-b" };
-        let command = format!("link set {port} type bridge_slave mcast_flood {flood}");
+    /// Keeps the multicast of the others from this router, or lets it pass again; the others hear it all the time.
+    pub(crate) fn deafen(&self, who: Who, deaf: bool) {
+        self.set_port(&self.machines[who.index()], "mcast_flood", !deaf);
+    }
+
+    fn set_port(&self, machine: &Machine, option: &str, on: bool) {
+        let (port, on) = (machine.port(), if on { "on" } else { "off" });
+        let command = format!("link set {port} type bridge_slave {option} {on}");
         self.switch.namespace().ip(&command).unwrap();
     }
 
@@ -216,52 +130,16 @@ impl Stage {
         })
     }
 
-    /// Gives the power back; nothing runs yet.
-    pub(crate) fn power_on(&self, who: Who) {
-        let (node, port): (&Namespace, _) = match who {
-            Who::We => (&self.ours, "port-a"),
-            Who::They => (&self.theirs, "port-b"),
-        };
-        self.switch.plug(port).unwrap();
-        // A carrier is not enough: the kernel drops what is sent until it has taken notice of it, up to a second later.
-        for (place, link) in [(node, "eth0"), (self.switch.namespace(), port)] {
-            let up = || {
-                let links = show(place, "link");
-                let line = links.lines().find(|line| line.contains(&format!(": {link}@")));
-                line.is_some_and(|line| line.contains(" state UP ")).then_some(())
-            };
-            lab::eventually(PATIENCE, up).unwrap();
-        }
-        // The other one's unicast made the kernel look for it in the meantime, in vain; it would try again in a second.
-        node.ip("neigh flush dev eth0").unwrap();
-    }
-
-    fn forget(&self, node: &Namespace) {
-        for address in self.combination.their_addresses() {
-            // It is an error where it is gone already.
-            drop(node.ip(&format!("addr del {address} dev eth0")));
-        }
-    }
-
     /// Whether the kernel of this router's machine would answer for all virtual addresses; none: for some.
     pub(crate) fn holds(&self, who: Who) -> Option<bool> {
-        let node: &Namespace = match who {
-            Who::We => &self.ours,
-            Who::They => &self.theirs,
-        };
-        if who == Who::They && self.combination.peer == Peer::Frr {
-            // The addresses stay; their interface has a carrier or not.
-            let links = show(node, "link");
-            let line = links.lines().find(|line| line.contains(&format!(": {VIRTUAL}@")));
-            return Some(line.is_some_and(|line| line.contains("LOWER_UP")));
-        }
-        let present = show(node, "addr");
-        let all = match who {
-            Who::We => self.combination.addresses(),
-            Who::They => self.combination.their_addresses(),
-        };
-        let number = all.iter().filter(|vip| present.contains(&format!(" {vip} "))).count();
-        if number == 0 { Some(false) } else { (number == all.len()).then_some(true) }
+        self.machines[who.index()].holds(&self.combination)
+    }
+
+    /// Whether this router's machine alone has the addresses.
+    fn holds_alone(&self, who: Who) -> bool {
+        let line = &self.combination;
+        let mut machines = self.machines.iter().enumerate();
+        machines.all(|(index, machine)| machine.holds(line) == Some(index == who.index()))
     }
 
     /// Takes in what the capture has.
@@ -272,15 +150,12 @@ impl Stage {
     }
 
     fn take(&mut self, frame: &lab::Frame) {
-        let host = match self.ports.iter().position(|port| *port == frame.link) {
-            Some(0) => Who::We,
-            Some(_) => Who::They,
-            None => return,
-        };
-        if frame.outgoing {
-            self.delivered.extend(wire::read(frame, host.other()));
-        } else {
+        let port = self.ports.iter().position(|port| *port == frame.link);
+        let Some(host) = port.map(|index| Who::ALL[index]) else { return };
+        if !frame.outgoing {
             self.heard.extend(wire::read(frame, host));
+        } else if self.machines.len() == 2 {
+            self.delivered.extend(wire::read(frame, host.other()));
         }
     }
 
@@ -316,8 +191,7 @@ impl Stage {
             if alone < ENOUGH {
                 return None;
             }
-            let kernels = (stage.holds(who), stage.holds(who.other()));
-            (kernels == (Some(true), Some(false))).then_some(())?;
+            stage.holds_alone(who).then_some(())?;
             heard.iter().find(|heard| heard.from == who && heard.priority > 0).cloned()
         })
     }
@@ -335,42 +209,17 @@ impl Stage {
         if let Some(stranger) = stranger {
             return Err(format!("{who:?} should remain Master, but {stranger}"));
         }
-        let kernels = (self.holds(who), self.holds(who.other()));
-        if kernels != (Some(true), Some(false)) {
-            return Err(format!("who holds the addresses (Master, Backup): {kernels:?}"));
+        if self.holds_alone(who) {
+            return Ok(());
         }
-        Ok(())
+        Err(format!("{who:?} is not alone with the addresses; {}", self.account()))
     }
 
     /// What to say where something went wrong.
     pub(crate) fn account(&self) -> String {
         let last: Vec<_> = self.heard.iter().rev().take(6).map(ToString::to_string).collect();
-        let us = self.us.as_ref().map(Process::log).unwrap_or_default();
-        let them = match &self.them {
-            None => String::new(),
-            Some(Other::Keepalived(process)) => process.log(),
-            Some(Other::Frr(frr)) => frr.log(),
-        };
-        let them: Vec<_> =
-            them.lines().filter(|line| !line.contains("Refusing to start")).collect();
-        let held = (self.holds(Who::We), self.holds(Who::They));
-        format!("held (we, they): {held:?}\nlast: {last:#?}\nus:\n{us}\nthem:\n{}", them.join("\n"))
+        let held: Vec<_> = self.machines.iter().map(|m| m.holds(&self.combination)).collect();
+        let logs: Vec<_> = self.machines.iter().map(Machine::log).collect();
+        format!("held: {held:?}\nlast: {last:#?}\nlogs:\n{}", logs.join("\n--\n"))
     }
-}
-
-fn ready(process: &Process, line: &str) -> Step {
-    let found = process.wait_line(line, PATIENCE);
-    found.map(drop).ok_or_else(|| format!("no {line:?} in\n{}", process.log()))
-}
-
-fn wait_for_the_end(processes: &[u32]) {
-    let gone = |id: &u32| !std::path::Path::new(&format!("/proc/{id}")).exists();
-    let ended = lab::eventually(PATIENCE, || processes.iter().all(gone).then_some(()));
-    assert!(ended.is_some(), "{processes:?} still run");
-}
-
-/// What `ip -o link` or `ip -o addr` shows.
-fn show(node: &Namespace, object: &str) -> String {
-    let output = node.output(Command::new("ip").args(["-o", object])).unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -6,18 +6,31 @@ use core::time::Duration;
 
 use lab::Frame;
 
-/// One of the two routers.
+/// One of the routers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     We,
     They,
+    /// Where three take part.
+    Third,
 }
 
 impl Who {
+    pub(crate) const ALL: [Self; 3] = [Self::We, Self::They, Self::Third];
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::We => 0,
+            Self::They => 1,
+            Self::Third => 2,
+        }
+    }
+
+    /// The other one of two.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::We => Self::They,
-            Self::They => Self::We,
+            Self::They | Self::Third => Self::We,
         }
     }
 }
