@@ -92,7 +92,11 @@ impl Router {
             }
             Event::AddressRemoved(address) => self.note_removed(&address),
             Event::Overrun => self.changes.everything = true,
-            _ => {}
+            Event::RouteAdded(_)
+            | Event::RouteRemoved(_)
+            | Event::RuleAdded(_)
+            | Event::RuleRemoved(_)
+            | _ => {}
         }
     }
 
