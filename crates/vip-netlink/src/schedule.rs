@@ -172,9 +172,7 @@ impl AnnouncementSchedule {
             let passed = before.filter(|announcement| is_gone(announcement.address)).count();
             lane.cursor = lane.cursor.saturating_sub(passed);
             lane.all.retain(|announcement| !is_gone(announcement.address));
-            if lane.all.is_empty() {
-                lane.rounds = 0;
-            }
+            lane.end_round();
         }
     }
 
@@ -248,11 +246,18 @@ impl Lane {
         }
         let announcement = self.all.get(self.cursor).copied();
         self.cursor = self.cursor.saturating_add(1);
+        self.end_round();
+        announcement
+    }
+
+    fn end_round(&mut self) {
+        if self.all.is_empty() {
+            self.rounds = 0;
+        }
         if self.cursor >= self.all.len() {
             self.cursor = 0;
             self.rounds = self.rounds.saturating_sub(1);
         }
-        announcement
     }
 }
 

@@ -139,6 +139,11 @@ fn what_is_gone_is_not_announced() {
     assert_eq!(both.schedule.poll_output(at(0), &mut both.pacer), Some(on(ETH0, 0)));
     both.schedule.handle_gone(|address| address == 0);
     assert_eq!(both.due(at(0)), [1, 2]);
+    // The last of a round is gone while it is its turn.
+    both.schedule.handle_complete(at(0), [on(ETH0, 1), on(ETH0, 2)]);
+    assert_eq!(both.schedule.poll_output(at(0), &mut both.pacer), Some(on(ETH0, 1)));
+    both.schedule.handle_gone(|address| address == 2);
+    assert_eq!((both.due(at(0)), both.next()), (vec![], None));
     both.schedule.handle_announce(at(1));
     both.schedule.handle_gone(|address| address > 0);
     assert_eq!(both.due(at(1)), []);

@@ -223,12 +223,13 @@ fn flood(reads_again: bool) -> (BTreeSet<Object>, BTreeSet<Object>, usize) {
     }
     let mut told = BTreeSet::new();
     for deviation in watcher.look() {
-        let right = match &deviation {
-            Deviation::Lost { object, .. } => told.insert(object.clone()),
-            Deviation::Restored { object } => told.remove(object),
-            _ => false,
-        };
-        assert!(right, "{deviation:?}");
+        if let Deviation::Lost { object, .. } = &deviation {
+            assert!(told.insert(object.clone()), "{deviation:?}");
+        } else if let Deviation::Restored { object } = &deviation {
+            assert!(told.remove(object), "{deviation:?}");
+        } else {
+            panic!("{deviation:?}");
+        }
     }
     assert_eq!(watcher.watch.stale().next().is_none(), reads_again || watcher.overruns == 0);
     (told, missing, watcher.overruns)
