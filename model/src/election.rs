@@ -81,7 +81,7 @@ impl Election {
         (seat.node, seat.view) = (step.node, step.view);
         seat.holds = step.holds.unwrap_or(seat.holds);
         seat.replaced = false;
-        if before.holds_wrongly_after(seat) {
+        if seat.holds_wrongly() {
             state.observed |= Observation::Addresses.bit();
         }
         if replaced && step.view.state == RouterState::Master {
@@ -197,7 +197,7 @@ impl Election {
                 flight.queued |= (paused >> flight.to) & 1 == 1;
             }
         });
-        if self.is_stable(state) {
+        if Self::is_stable(state) {
             state.quiet = (state.quiet + 1).min(self.settle_time + 1);
             let bound = self.dual_bound(state);
             state.dual = bound.map_or(0, |bound| (state.dual + 1).min(bound + 1));
@@ -205,7 +205,7 @@ impl Election {
     }
 
     /// Nothing is wrong with the network and the hosts, and no old packet is under way.
-    fn is_stable(&self, state: &State) -> bool {
+    fn is_stable(state: &State) -> bool {
         state.cut == 0
             && state.routers().all(|(_, seat)| seat.paused == 0)
             && state.flights().all(|flight| !flight.stray && !flight.queued)
@@ -491,8 +491,8 @@ impl Seat {
     }
 
     /// Whether the host of a router that is not Master has the addresses and nobody removes them.
-    fn holds_wrongly_after(&self, after: &Self) -> bool {
-        after.holds && after.view.state != RouterState::Master && !after.view.waits
+    fn holds_wrongly(&self) -> bool {
+        self.holds && self.view.state != RouterState::Master && !self.view.waits
     }
 }
 

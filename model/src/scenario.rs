@@ -48,6 +48,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) routers: Vec<Router>,
@@ -100,7 +101,7 @@ impl Scenario {
     }
 
     fn faults(self, budget: u8, faults: &'static [Fault]) -> Self {
-        Self { budget, faults, ..self }
+        Self { faults, budget, ..self }
     }
 
     fn together(self) -> Self {
@@ -189,7 +190,7 @@ fn everything_goes_wrong() -> Vec<Scenario> {
         },
         Scenario {
             reachable: &[TwoMasters, NoMaster, Incumbent],
-            ..Scenario::new("three", &[192, 128, 64]).faults(1, EVERYTHING)
+            ..Scenario::new("three", &[192, 128, 64]).together().faults(1, EVERYTHING)
         },
         Scenario::new("four", &[255, 192, 128, 64]).together().faults(1, &[Crash, Shutdown]),
     ]
@@ -224,15 +225,19 @@ fn assumptions() -> Vec<Scenario> {
 /// Each rule beyond the RFC without which something happens, and what happens.
 fn rules_and_their_absence() -> Vec<Scenario> {
     const STRAY: &[Fault] = &[Duplicate, Shutdown];
+    let released = |name| Scenario {
+        delay: 0,
+        ..Scenario::new(name, &[192, 128, 64]).together().faults(2, STRAY)
+    };
     let slow = |router: &mut Router| router.interval = 2 * SHORT;
     let healed = |name| Scenario::new(name, &[192, 128]).router(0, slow).faults(1, &[Partition]);
     let late_answer = |name| Scenario { immediate_answer: false, ..healed(name) };
     vec![
-        Scenario::new("release", &[192, 128, 64]).together().faults(2, STRAY),
+        released("release"),
         Scenario {
             release_from: ReleasePolicy::Anyone,
             reachable: &[TwoMasters, NoMaster, StaleRelease],
-            ..Scenario::new("release by anyone", &[192, 128, 64]).together().faults(2, STRAY)
+            ..released("release by anyone")
         },
         Scenario {
             late_wake_rule: false,
@@ -250,9 +255,19 @@ fn rules_and_their_absence() -> Vec<Scenario> {
 }
 
 fn longer() -> Vec<Scenario> {
-    vec![Scenario {
-        reachable: &[TwoMasters, NoMaster, Incumbent],
-        ..Scenario::new("three, two faults", &[192, 128, 64])
-            .faults(2, &[Drop, Crash, Pause, Partition, Fault::Priority, Shutdown])
-    }]
+    let reachable = &[TwoMasters, NoMaster, Incumbent];
+    vec![
+        Scenario {
+            reachable,
+            ..Scenario::new("three at any time", &[192, 128, 64]).faults(1, EVERYTHING)
+        },
+        Scenario {
+            reachable,
+            ..Scenario::new("three, two faults", &[192, 128, 64]).together().faults(2, EVERYTHING)
+        },
+        Scenario {
+            reachable,
+            ..Scenario::new("pair, three faults", &[192, 128]).faults(3, EVERYTHING)
+        },
+    ]
 }

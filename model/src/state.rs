@@ -33,6 +33,7 @@ pub(crate) struct State {
 
 /// A router and what the model knows about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Seat {
     pub(crate) node: Node,
     pub(crate) view: View,

@@ -10,6 +10,7 @@ mod fuzz;
 mod host;
 mod interop;
 mod ledger;
+mod model;
 mod package;
 mod packages;
 mod sim;
@@ -32,6 +33,7 @@ enum Task {
     Fuzz(fuzz::Arguments),
     Interop(interop::Arguments),
     Ledger(ledger::Arguments),
+    Model(model::Arguments),
     Package(package::Arguments),
     Sim(sim::Arguments),
     Uml(uml::Arguments),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Interop(arguments) => interop::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
+        Task::Model(arguments) => model::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
