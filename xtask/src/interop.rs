@@ -26,6 +26,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if let Some(only) = &arguments.only {
         cargo.env("INTEROP_ONLY", only).arg("every_role_with_every_peer");
     }
-    cargo.env("REQUIRE", "netns,keepalived,frr,nft");
+    cargo.env("REQUIRE", "netns,keepalived,frr,nftables");
     host::status(&mut cargo).map(host::exit_code)
 }

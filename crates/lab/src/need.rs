@@ -16,8 +16,9 @@ use crate::privilege;
 ///
 /// The needs: `netns` (root, or a user namespace: the test binary is then started again inside one), `root` (of the
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
-/// always supply it), `nftables` and `macvlan` (the running kernel has them), `uml`, `frr` (FRR's `vrrpd`, and root of the machine, because it runs as a user of its own),
-/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `nft`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
+/// always supply it), `nftables` and `macvlan` (the running kernel has them), `uml`, `frr` (FRR, macvlan, and root of the
+/// machine, because FRR runs as a user of its own),
+/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
 #[macro_export]
 macro_rules! need {
     ($($need:ident),+ $(,)?) => {
@@ -76,7 +77,6 @@ pub fn check(need: &str) -> Result<(), String> {
         }
         "keepalived" | "ipvsadm" | "tcpdump" | "tshark" | "python3" => program(need, need),
         "nginx" => program("nginx", "nginx-light"),
-        "nft" => program("nft", "nftables"),
         "frr" => frr(),
         "captures" => captures().map(drop),
         other => panic!("no such need: {other}"),
@@ -130,6 +130,7 @@ fn frr() -> Result<(), String> {
         return Err("no program `vrrpd`; install it with: apt-get install frr".to_owned());
     }
     program("setpriv", "util-linux")?;
+    check("macvlan")?;
     if privilege::is_machine_root() { Ok(()) } else { Err("run as root".to_owned()) }
 }
 

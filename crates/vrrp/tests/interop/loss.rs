@@ -17,7 +17,7 @@ const SLACK: Duration = Duration::from_millis(200);
 
 #[test]
 fn half_of_all_advertisements_lost() {
-    lab::need!(netns, keepalived, frr, nft);
+    lab::need!(netns, keepalived, frr, nftables);
     let _measuring = lab::time_lock();
     let peers = [Combination::new(Peer::Keepalived), Combination::new(Peer::Frr)];
     let failures: Vec<String> = std::thread::scope(|scope| {
