@@ -99,7 +99,9 @@ pub struct Config {
     pub immediate_answer: bool,
     /// Whether a Master that yields to a better one advertises once more before it does. Default:
     /// false (RFC 9568 §6.4.3). It tells a Master that was separated from us that there were two,
-    /// so that it announces its addresses again; each ordinary takeover looks like that, too.
+    /// so that it announces its addresses again; each ordinary takeover looks like that, too. An
+    /// owner that yields to another one always does: both have to learn of the
+    /// [`Conflict`](crate::Conflict).
     pub advertise_before_yielding: bool,
     /// How often a Master announces the addresses again without any cause. Default: never. 1 s to
     /// 86,400 s.

@@ -13,6 +13,10 @@ use crate::{Datagram, Discard, Instant, Output, VirtualRouter, datagram::Content
 pub enum Conflict {
     /// Our source address. What it advertises is discarded, because it cannot be told from an echo
     /// of ours by those who look at addresses: both stay Master, or neither preempts the other.
+    ///
+    /// Linux keeps IPv4 packets from a host's own address to itself, so that nothing is heard of it
+    /// unless `net.ipv4.conf.<interface>.accept_local` is on. It reports duplicate IPv6 addresses
+    /// itself.
     SourceAddress {
         /// The address.
         address: IpAddr,

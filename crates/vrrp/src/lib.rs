@@ -123,8 +123,9 @@ pub use vrrp_fsm::vrrp_proto::{
 };
 pub use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Condition, ConfigError,
-    Counter, Discard, Fault, Faults, HopLimitPolicy, Influence, Reason, ReleasePolicy,
-    SendFailurePolicy, State, Statistics, Tracker, TrailerConfig, TrailerMode, WeightError, Why,
+    Conflict, Counter, Discard, Fault, Faults, HopLimitPolicy, Influence, OwnerReception, Reason,
+    ReleasePolicy, SendFailurePolicy, State, Statistics, Tracker, TrailerConfig, TrailerMode,
+    WeightError, Why,
 };
 
 #[cfg(doctest)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, PathConfig,
-    ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, OwnerReception,
+    PathConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
 };
 
 use crate::address::VirtualAddress;
@@ -104,6 +104,13 @@ impl VirtualRouter {
     #[must_use]
     pub fn version(self, version: Version) -> Self {
         self.configure(|config| config.version(version))
+    }
+
+    /// Speaks version 2 as well as version 3, while the routers of a link change from one to the other; false by default. See
+    /// [`Config::also_version_2`](vrrp_fsm::Config::also_version_2).
+    #[must_use]
+    pub fn also_version_2(self, on: bool) -> Self {
+        self.configure(|config| config.also_version_2(on))
     }
 
     /// The time between advertisements; 1 s by default. Version 3: 10 ms to 40.95 s in steps of 10 ms. Version 2: 1 s
@@ -286,6 +293,25 @@ impl VirtualRouter {
     #[must_use]
     pub fn release_from(self, policy: ReleasePolicy) -> Self {
         self.configure(|config| config.release_from(policy))
+    }
+
+    /// Whether the owner of the addresses is Master at once; true by default.
+    #[must_use]
+    pub fn owner_skips_backup(self, on: bool) -> Self {
+        self.configure(|config| config.owner_skips_backup(on))
+    }
+
+    /// Whether the owner of the addresses hears what others advertise.
+    #[must_use]
+    pub fn owner_reception(self, reception: OwnerReception) -> Self {
+        self.configure(|config| config.owner_reception(reception))
+    }
+
+    /// Whether a Master advertises once more before it yields to a better one, so that a winner on the other side of a
+    /// partition learns that there were two; false by default.
+    #[must_use]
+    pub fn advertise_before_yielding(self, on: bool) -> Self {
+        self.configure(|config| config.advertise_before_yielding(on))
     }
 
     /// Whether a router that wakes up too late yields; true by default.

@@ -105,7 +105,9 @@ impl VirtualRouter {
             self.answer(now, master);
         } else if self.is_beaten_by(&heard) {
             let Heard { source, priority, .. } = heard;
-            if self.config.advertise_before_yielding {
+            // Of two owners the other one has to learn of it, too: it might never hear us.
+            let owners = priority.is_owner() && self.priority.is_owner();
+            if self.config.advertise_before_yielding || owners {
                 self.push_send(now, self.priority);
             }
             self.step_down(now, Farewell::Silent);

@@ -193,6 +193,28 @@ fn two_owners_both_shout_and_the_address_decides() {
 }
 
 #[test]
+fn an_owner_that_starts_later_and_wins_at_once_hears_of_the_other() {
+    let mut wire = Wire::new([("192.0.2.2", config(255))]);
+    wire.run_for(SECOND * 10 + SECOND / 2);
+    let mut late = Host::new(config(255), "192.0.2.3");
+    late.router.handle_startup(wire.now);
+    late.carry_out(wire.now);
+    wire.hosts.push(late);
+    // Nothing but the first advertisements of the new one, before the next of the old one.
+    wire.with(1, |_, _| {});
+    wire.run_for(LATENCY * 3);
+    assert_eq!(wire.masters(), [1]);
+    for (host, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
+        let expected = Conflict::Owner { other: address(other) };
+        assert_eq!(conflicts(&wire.hosts[host].log), [(expected, 1)]);
+    }
+    // Ordinary routers yield in silence.
+    let (mut host, now) = Host::master(config(100), OWN);
+    host.receive(now, &advertisement(config(100), "192.0.2.9", 255)).unwrap();
+    assert_eq!(host.wire.len(), 0);
+}
+
+#[test]
 fn whether_an_owner_listens_is_the_operators_decision_and_it_shouts_in_any_case() {
     for (version, reception, listens) in [
         (Version::V3, OwnerReception::ByVersion, true),

@@ -11,6 +11,7 @@
 
 mod campaign;
 mod child;
+mod conflict;
 mod crowd;
 mod election;
 mod errors;

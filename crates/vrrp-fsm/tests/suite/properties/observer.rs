@@ -383,7 +383,9 @@ impl Observer {
                 self.check_encoding(output);
             }
             Output::Send(send) => {
-                let yields = self.router.config().advertise_before_yielding
+                let owners = matches!(op, Op::Receive { priority: 255, .. });
+                let owners = owners && before.priority.is_owner();
+                let yields = (self.router.config().advertise_before_yielding || owners)
                     && before.state == State::Master
                     && matches!(op, Op::Receive { .. });
                 assert!(self.router.state() == State::Master || yields, "{op:?}");
