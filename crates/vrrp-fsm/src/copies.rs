@@ -58,16 +58,23 @@ impl News {
 impl VirtualRouter {
     /// Notes an accepted advertisement on its path. Whether it is a copy, or older than news that
     /// came over another path: then it means nothing.
+    #[inline]
     pub(crate) fn is_copy(&mut self, heard: &Heard) -> bool {
-        let is_copy = (0..)
-            .map(PathId::new)
-            .zip(&self.news)
-            .any(|(path, news)| path != heard.path && news.anticipates(heard));
         if let Some(path) = self.paths.get_mut(heard.path.index()) {
             path.heard_at = Some(heard.at);
         }
+        !self.news.is_empty() && self.is_copy_of_news(*heard)
+    }
+
+    /// Of several paths. By value, so that the caller with a single one can keep it in registers.
+    #[cold]
+    fn is_copy_of_news(&mut self, heard: Heard) -> bool {
+        let is_copy = (0..)
+            .map(PathId::new)
+            .zip(&self.news)
+            .any(|(path, news)| path != heard.path && news.anticipates(&heard));
         if let Some(news) = self.news.get_mut(heard.path.index()).filter(|_| !is_copy) {
-            news.note(*heard);
+            news.note(heard);
         }
         self.statistics.copies_received += u64::from(is_copy);
         is_copy

@@ -40,6 +40,7 @@ impl<'a> Datagram<'a> {
     /// # Errors
     /// [`Discard::Packet`] if the header does not hold together; there is no virtual router to
     /// charge it to.
+    #[inline]
     pub fn ipv4(path: PathId, packet: &'a [u8]) -> Result<Self, Discard> {
         let packet = Ipv4Packet::parse(packet)?;
         let content = match packet.message() {

@@ -23,6 +23,7 @@ struct Dialect {
 
 impl Dialect {
     /// Whether the form that is adopted changes.
+    #[inline]
     fn hear(&mut self, form: ChecksumForm) -> bool {
         self.streak = if self.heard == Some(form) { (self.streak + 1).min(ENOUGH) } else { 1 };
         self.heard = Some(form);
@@ -62,6 +63,7 @@ impl Dialects {
 
     /// An accepted advertisement, and by which address its sender is known if it is the recorded
     /// Master. Whether a form that is adopted changes.
+    #[inline]
     pub(crate) fn hear(
         &mut self,
         source: IpAddr,

@@ -10,7 +10,7 @@ use crate::{
     Fault, Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State, VirtualRouter,
     Wanted,
     effects::AfterFailure,
-    state::{Farewell, Master, Phase, master_adver_interval},
+    state::{Backup, Farewell, Master, Phase, master_adver_interval},
 };
 
 impl VirtualRouter {
@@ -48,13 +48,17 @@ impl VirtualRouter {
         })?;
         let is_copy = self.is_copy(&heard);
         match self.phase {
-            Phase::Backup(backup) if !is_copy => self.backup_received(now, backup, heard),
+            Phase::Backup(_) if !is_copy => self.backup_received(now, &heard),
             Phase::Master(master) if !is_copy => self.master_received(now, master, heard),
             Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => {}
         }
         if let Some(form) = heard.checksum {
-            let master = self.master().filter(|master| !is_copy && master.source == heard.source);
-            let master = master.map(|master| master.source);
+            let master = match &self.phase {
+                Phase::Backup(Backup { master, .. }) if !is_copy => master.as_ref(),
+                Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => None,
+            };
+            let master =
+                master.map(|master| master.source).filter(|source| *source == heard.source);
             let changes = self.dialects.hear(datagram.source(), form, master);
             self.statistics.count_checksum(form, changes);
         }

@@ -52,6 +52,7 @@ impl Config {
     }
 
     /// By which address the sender of a datagram is known; `None` for a stranger.
+    #[inline]
     pub(crate) fn sender(&self, path: PathId, mode: &PathMode, source: IpAddr) -> Option<IpAddr> {
         if !self.peers.is_empty() {
             return self.peers.iter().find(|peer| peer.address(path) == Some(source))?.first();

@@ -14,6 +14,7 @@ use crate::{
 
 impl VirtualRouter {
     /// Takes a datagram for an advertisement of this election, or tells the first reason why not.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
         now: Instant,
@@ -50,6 +51,7 @@ impl VirtualRouter {
     }
 
     /// What the IP header tells: the address by which the sender is known.
+    #[inline]
     fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<IpAddr, Discard> {
         if datagram.family() != self.config.family {
             return Err(Discard::Family { family: datagram.family() });
@@ -89,31 +91,34 @@ impl VirtualRouter {
 
     /// The message. If it stands behind an authentication header, which comes before anything is
     /// read in it, that one is to be ours and new.
+    #[inline]
     fn authenticated_message<'a>(
         &mut self,
         now: Instant,
         datagram: &Datagram<'a>,
     ) -> Result<&'a [u8], Discard> {
         let authentication = &self.config.authentication;
-        let expected = authentication.authentication_type();
-        let unexpected =
-            Discard::Authentication(AuthenticationError::HeaderUnexpected { expected });
-        let key = authentication.header_key().ok_or(unexpected);
+        let key = || {
+            let expected = authentication.authentication_type();
+            let unexpected = AuthenticationError::HeaderUnexpected { expected };
+            authentication.header_key().ok_or(Discard::Authentication(unexpected))
+        };
         match datagram.content() {
             Content::Message(message) => Ok(message),
             Content::Authenticated(header) => {
-                let message = header.verify(key?)?;
+                let message = header.verify(key()?)?;
                 let silence = self.master_down_interval(self.config.advertisement_interval);
                 self.sequences.accept(now, silence, header.spi().into(), header.sequence())?;
                 Ok(message)
             }
-            Content::BrokenHeader(error) => key.and(Err(error.into())),
+            Content::BrokenHeader(error) => key().and(Err(error.into())),
             Content::Other { error, .. } => Err(error.into()),
         }
     }
 
     /// The message without what follows it, and whether it is as signed as it should be. A trailer
     /// has to be right before anything is read in the message but where it ends.
+    #[inline]
     fn signed_message<'a>(
         &mut self,
         now: Instant,
@@ -122,7 +127,7 @@ impl VirtualRouter {
         octets: &'a [u8],
     ) -> Result<(&'a [u8], bool), Discard> {
         let config = &self.config;
-        if (&config.trailer, config.trailing_octets) == (&None, TrailingOctetsPolicy::Discard) {
+        if config.trailer.is_none() && config.trailing_octets == TrailingOctetsPolicy::Discard {
             // The parser finds them.
             return Ok((octets, true));
         }
@@ -141,6 +146,7 @@ impl VirtualRouter {
     }
 
     /// Comes before the rest of the message, which the other version lays out differently.
+    #[inline]
     fn check_version(&self, message: &[u8]) -> Result<(), Discard> {
         let Ok(Header { version: found, .. }) = Header::parse(message) else {
             // The parser says what is wrong.
@@ -157,17 +163,21 @@ impl VirtualRouter {
     /// RFC 9568 §8.4.2: version 2 of a router that sends version 3, too, is to be ignored. It sends
     /// both at once: what comes later than half an interval may mean that version 3 was lost, or
     /// that the router has gone back to version 2.
+    #[inline]
     fn check_twin(
         &mut self,
         now: Instant,
         advertisement: &Advertisement<'_>,
         source_address: IpAddr,
     ) -> Result<(), Discard> {
-        let until = now + advertisement.interval().as_duration() / 2;
+        if !self.config.also_version_2 {
+            self.version_3_heard = None;
+            return Ok(());
+        }
         match advertisement.version() {
             Version::V3 => {
-                self.version_3_heard =
-                    self.config.also_version_2.then_some((source_address, until));
+                let until = now + advertisement.interval().as_duration() / 2;
+                self.version_3_heard = Some((source_address, until));
                 Ok(())
             }
             Version::V2 => match self.version_3_heard {
@@ -180,6 +190,7 @@ impl VirtualRouter {
     }
 
     /// What takes the configuration to judge. Tells the differences that do not matter.
+    #[inline]
     fn check_advertisement(
         &mut self,
         now: Instant,
@@ -241,6 +252,7 @@ impl VirtualRouter {
         }
     }
 
+    #[inline]
     fn check_addresses(
         &self,
         advertisement: &Advertisement<'_>,
@@ -268,6 +280,7 @@ impl VirtualRouter {
     }
 
     /// Whether a list holds our addresses, in any order.
+    #[inline]
     fn lists_our_addresses(&self, addresses: Addresses<'_>) -> bool {
         let ours: &[IpAddr] = &self.config.virtual_addresses;
         addresses.len() == ours.len()

@@ -76,6 +76,7 @@ impl Statistics {
         numbers.filter(|(known, _)| *known == form).map(|(_, number)| number).sum()
     }
 
+    #[inline]
     pub(crate) fn count_checksum(&mut self, form: ChecksumForm, changes: bool) {
         self.checksum_changes += u64::from(changes);
         for (known, number) in ChecksumForm::ALL.into_iter().zip(&mut self.checksums) {

@@ -4,34 +4,46 @@ use core::time::Duration;
 
 use vrrp_proto::{Priority, Version};
 
+use crate::time::nanos;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// `Skew_Time`: how much longer than `k` intervals a Backup of this priority waits.
 ///
 /// Version 3 scales it with the Master's interval, `(256 - priority) * Master_Adver_Interval / 256`
 /// (RFC 9568 §6.1); version 2 has `(256 - priority) / 256` seconds whatever the interval (RFC 3768
 /// §6.1). In nanoseconds every priority keeps its own skew even at an interval of 10 ms, where
 /// centiseconds would round all of them to zero.
+#[inline]
 pub(crate) fn skew_time(
     version: Version,
     priority: Priority,
     master_adver_interval: Duration,
 ) -> Duration {
+    Duration::from_nanos(skew_nanos(version, priority, nanos(master_adver_interval)))
+}
+
+#[inline]
+fn skew_nanos(version: Version, priority: Priority, master_adver_interval: u64) -> u64 {
     let base = match version {
-        Version::V2 => Duration::from_secs(1),
+        Version::V2 => NANOS_PER_SECOND,
         Version::V3 => master_adver_interval,
     };
-    base * (256 - u32::from(priority.get())) / 256
+    base.saturating_mul(256 - u64::from(priority.get())) / 256
 }
 
 /// `Master_Down_Interval`: `k * Master_Adver_Interval + Skew_Time` (RFC 9568 §6.1 and RFC 3768
 /// §6.1, where `k` is 3).
+#[inline]
 pub(crate) fn master_down_interval(
     version: Version,
     priority: Priority,
     master_adver_interval: Duration,
     missed_advertisements: u8,
 ) -> Duration {
-    master_adver_interval * u32::from(missed_advertisements)
-        + skew_time(version, priority, master_adver_interval)
+    let interval = nanos(master_adver_interval);
+    let missed = interval.saturating_mul(u64::from(missed_advertisements));
+    Duration::from_nanos(missed.saturating_add(skew_nanos(version, priority, interval)))
 }
 
 #[cfg(test)]

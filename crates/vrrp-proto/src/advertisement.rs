@@ -26,6 +26,7 @@ impl Header {
     ///
     /// # Errors
     /// [`ParseError::TooShort`], [`ParseError::UnknownVersion`] or [`ParseError::UnknownType`].
+    #[inline]
     pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
         let Some(([version_type, vrid, priority, address_count, ..], _)) =
             message.split_first_chunk::<8>()
@@ -118,6 +119,7 @@ impl<'a> Advertisement<'a> {
     ///
     /// # Errors
     /// The first [`ParseError`] met.
+    #[inline]
     pub fn parse(message: &'a [u8], packet: PseudoHeader) -> Result<Self, ParseError> {
         let header = Header::parse(message)?;
         let Some(([.., word_high, word_low, sum_high, sum_low], body)) =
@@ -235,6 +237,7 @@ pub(crate) const fn message_len(version: Version, count: usize, family: AddressF
 }
 
 /// The addresses behind the fixed header, and VRRPv2's authentication data behind them.
+#[inline]
 fn split_body(
     header: Header,
     packet: PseudoHeader,
@@ -260,6 +263,7 @@ fn split_body(
     Ok((addresses, trailer))
 }
 
+#[inline]
 fn verify_checksum(
     message: &[u8],
     version: Version,
@@ -331,6 +335,7 @@ impl<'a> Addresses<'a> {
 
     /// The first address. Over IPv6 it is to be the link-local one (RFC 9568 §5.2.9, erratum 8300).
     #[must_use]
+    #[inline]
     pub fn first(&self) -> Option<IpAddr> {
         self.iter().next()
     }

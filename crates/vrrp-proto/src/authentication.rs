@@ -84,6 +84,7 @@ impl Authentication {
     /// [`AuthenticationError::TypeMismatch`] when the sender uses another type (RFC 2338 §7.1),
     /// [`AuthenticationError::WrongPassword`] when the password is another, and always
     /// [`AuthenticationError::HeaderMissing`] for [`Header`](Self::Header).
+    #[inline]
     pub fn verify(&self, advertisement: &Advertisement<'_>) -> Result<(), AuthenticationError> {
         self.verify_type(advertisement)?;
         match (self, advertisement.authentication()) {
@@ -102,6 +103,7 @@ impl Authentication {
     ///
     /// # Errors
     /// [`AuthenticationError::TypeMismatch`].
+    #[inline]
     pub fn verify_type(
         &self,
         advertisement: &Advertisement<'_>,

@@ -150,9 +150,10 @@ impl TtlCoverage {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AuthenticationHeader<'a> {
-    packet: Ipv4Packet<'a>,
+    source: Ipv4Addr,
+    ip_header: &'a [u8],
     /// Next header to sequence number.
-    fields: [u8; 12],
+    fields: &'a [u8; 12],
     value: &'a [u8; 12],
     message: &'a [u8],
 }
@@ -180,20 +181,21 @@ impl<'a> AuthenticationHeader<'a> {
             return Err(PacketError::CheckValueLength { words });
         }
         let (value, message) = rest.split_first_chunk::<12>().ok_or(too_short)?;
-        Ok(Self { packet: *packet, fields: *fields, value, message })
+        let (source, ip_header) = (packet.source(), packet.header());
+        Ok(Self { source, ip_header, fields, value, message })
     }
 
     /// The security parameters index; VRRP routers put their address here.
     #[must_use]
     pub const fn spi(&self) -> Ipv4Addr {
-        let [_, _, _, _, a, b, c, d, ..] = self.fields;
+        let [_, _, _, _, a, b, c, d, ..] = *self.fields;
         Ipv4Addr::new(a, b, c, d)
     }
 
     /// The sequence number, which grows from advertisement to advertisement of one sender.
     #[must_use]
     pub const fn sequence(&self) -> u32 {
-        let [_, _, _, _, _, _, _, _, a, b, c, d] = self.fields;
+        let [_, _, _, _, _, _, _, _, a, b, c, d] = *self.fields;
         u32::from_be_bytes([a, b, c, d])
     }
 
@@ -206,11 +208,11 @@ impl<'a> AuthenticationHeader<'a> {
     /// # Errors
     /// [`AuthenticationError::WrongCheckValue`], then [`AuthenticationError::ForeignSpi`].
     pub fn verify(&self, key: &HeaderKey) -> Result<&'a [u8], AuthenticationError> {
-        key.begin(self.packet.header(), self.fields)
+        key.begin(self.ip_header, *self.fields)
             .chain_update(self.message)
             .verify_truncated_left(self.value)
             .map_err(|_| AuthenticationError::WrongCheckValue)?;
-        let (spi, sender) = (self.spi(), self.packet.source());
+        let (spi, sender) = (self.spi(), self.source);
         if spi != sender {
             return Err(AuthenticationError::ForeignSpi { spi, sender });
         }

@@ -66,6 +66,7 @@ impl<'a> Ipv4Packet<'a> {
     /// # Errors
     /// Every [`PacketError`] that concerns the header; which protocol it carries is looked at by
     /// [`Ipv4Packet::message`].
+    #[inline]
     pub fn parse(octets: &'a [u8]) -> Result<Self, PacketError> {
         let header = Ipv4HeaderSlice::from_slice(octets).map_err(|error| match error {
             HeaderSliceError::Len(error) => {

@@ -59,44 +59,42 @@ impl VirtualRouter {
     }
 
     /// A valid advertisement while Backup.
-    pub(crate) fn backup_received(&mut self, now: Instant, mut backup: Backup, heard: Heard) {
+    #[inline]
+    pub(crate) fn backup_received(&mut self, now: Instant, heard: &Heard) {
         if heard.priority.is_release() {
-            let anyone = self.config.release_from == ReleasePolicy::Anyone;
-            if !anyone && !backup.is_master(heard.source) {
-                self.statistics.priority_zero_ignored += 1;
-                return;
-            }
-            // A duplicate must not put the timer off once more.
-            if backup.released == Some(heard.source) {
-                return;
-            }
-            backup.released = Some(heard.source);
-            backup.rearms = 0;
-            backup.question = None;
-            backup.down_at = now + self.skew_time(backup.master_adver_interval);
-            self.phase = Phase::Backup(backup);
+            self.backup_released(now, heard.source);
             return;
         }
+        let Phase::Backup(backup) = &self.phase else { return };
         let inferior = self.preempts(heard.priority);
-        backup.inferior_since = backup.inferior_since.or(Some(now)).filter(|_| inferior);
-        if inferior && now >= self.preempts_from(&backup) {
+        let inferior_since = backup.inferior_since.or(Some(now)).filter(|_| inferior);
+        let tolerated_until = inferior_since.map(|since| since + self.preempt_delay());
+        let replaces = tolerated_until.is_some_and(|until| now >= until);
+        let interval = if replaces {
+            backup.master_adver_interval
+        } else {
+            master_adver_interval(&self.config, Some(heard))
+        };
+        let down_at = now + self.master_down_interval(interval);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if replaces {
             // RFC 9568 §6.4.2 discards it and lets the timer run. Remembered only for who it is.
-            backup.inferior = Some(heard);
+            backup.inferior_since = inferior_since;
+            backup.inferior = Some(*heard);
             backup.released = None;
             backup.vetoes = 0;
             if backup.question.take().is_some() {
                 // The silence is over; whoever asks again is to have listened for as long as ever.
-                backup.down_at = now + self.master_down_interval(backup.master_adver_interval);
+                backup.down_at = down_at;
             }
         } else {
-            let master_adver_interval = master_adver_interval(&self.config, Some(&heard));
-            backup = Backup {
-                down_at: now + self.master_down_interval(master_adver_interval),
-                master_adver_interval,
-                master: Some(heard),
+            *backup = Backup {
+                down_at,
+                master_adver_interval: interval,
+                master: Some(*heard),
                 inferior: None,
                 released: None,
-                inferior_since: backup.inferior_since,
+                inferior_since,
                 asking: false,
                 question: None,
                 vetoes: 0,
@@ -104,7 +102,27 @@ impl VirtualRouter {
                 rearms: 0,
             };
         }
-        self.phase = Phase::Backup(backup);
+    }
+
+    /// A Master says that it leaves.
+    #[cold]
+    fn backup_released(&mut self, now: Instant, source: IpAddr) {
+        let Phase::Backup(backup) = &self.phase else { return };
+        let anyone = self.config.release_from == ReleasePolicy::Anyone;
+        if !anyone && !backup.is_master(source) {
+            self.statistics.priority_zero_ignored += 1;
+            return;
+        }
+        // A duplicate must not put the timer off once more.
+        if backup.released == Some(source) {
+            return;
+        }
+        let down_at = now + self.skew_time(backup.master_adver_interval);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.released = Some(source);
+        backup.rearms = 0;
+        backup.question = None;
+        backup.down_at = down_at;
     }
 
     /// The `Master_Down_Timer` may have expired.
@@ -168,6 +186,7 @@ impl VirtualRouter {
     ///
     /// After a mastership that failed we only replace a silent Master: otherwise every new attempt
     /// would disturb one that works.
+    #[inline]
     fn preempts(&self, master: Priority) -> bool {
         let wanted = self.config.preempt_mode && !self.recovery.is_unproven();
         (wanted || self.priority.is_owner()) && master < self.priority
