@@ -125,7 +125,7 @@ pub use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Condition, ConfigError,
     Conflict, Counter, Discard, Fault, Faults, HopLimitPolicy, Influence, OwnerReception, Reason,
     ReleasePolicy, SendFailurePolicy, State, Statistics, Tracker, TrailerConfig, TrailerMode,
-    WeightError, Why,
+    TrailingOctetsPolicy, WeightError, Why,
 };
 
 #[cfg(doctest)]

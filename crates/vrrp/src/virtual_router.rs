@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, OwnerReception,
-    PathConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
+    PathConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig, TrailingOctetsPolicy,
 };
 
 use crate::address::VirtualAddress;
@@ -269,6 +269,12 @@ impl VirtualRouter {
     #[must_use]
     pub fn checksum(self, policy: ChecksumPolicy) -> Self {
         self.configure(|config| config.checksum(policy))
+    }
+
+    /// What happens to octets behind an advertisement that nobody asked for: by default it is discarded with them.
+    #[must_use]
+    pub fn trailing_octets(self, policy: TrailingOctetsPolicy) -> Self {
+        self.configure(|config| config.trailing_octets(policy))
     }
 
     /// What happens to an advertisement whose addresses are not ours.
