@@ -8,8 +8,8 @@ use vrrp_fsm::{
     AntiReplay, Config, ConfigError, Counter, Discard, Instant, State, TrailerConfig, TrailerMode,
     TrailingOctetsPolicy,
     vrrp_proto::{
-        Authentication, AuthenticationError, ParseError, Password, TRAILER_LEN, TrailerKey,
-        Version, Vrid,
+        Authentication, AuthenticationError, HeaderKey, ParseError, Password, TRAILER_LEN,
+        TrailerKey, Version, Vrid,
     },
 };
 
@@ -368,4 +368,21 @@ fn a_router_of_both_versions_signs_both() {
         assert_eq!(heard.count(), 1, "{version}");
         assert_eq!(host.router.statistics().discarded(Counter::Version), 1);
     }
+}
+
+/// Their numbers have nothing to do with each other.
+#[test]
+fn a_change_from_trailers_to_headers_forgets_the_numbers() {
+    let header = HeaderKey::new(Password::truncated(b"k3y"));
+    let v2 = |priority| config(priority).version(Version::V2);
+    let with_header = |priority| v2(priority).authentication(Authentication::Header(header));
+    let with_trailer = |priority| v2(priority).trailer(Some(enforcing(1)));
+    let mut host = started(with_trailer(100));
+    host.receive(at(1), &signed_at(TODAY, with_trailer(200))).unwrap();
+    host.router.handle_config(at(2), with_header(100)).unwrap();
+    host.receive(at(3), &advertisement(with_header(200), "192.0.2.9", 200)).unwrap();
+    // And back, the control: the same trailer was used before.
+    host.router.handle_config(at(4), with_trailer(100)).unwrap();
+    host.receive(at(5), &signed_at(TODAY, with_trailer(200))).unwrap();
+    host.receive(at(5), &signed_at(TODAY, with_trailer(200))).unwrap_err();
 }
