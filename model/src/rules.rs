@@ -57,7 +57,11 @@ impl Case<'_> {
         let is_master = self.after.state() == State::Master;
         self.outputs.iter().all(|output| match output {
             Output::Send(send) if send.priority.is_release() => was_master && !is_master,
-            Output::Send(send) => is_master && send.priority == self.after.priority(),
+            Output::Send(send) => {
+                // An owner that yields to another one says so.
+                let yields = was_master && self.before.priority().is_owner();
+                (is_master || yields) && send.priority == self.after.priority()
+            }
             _ => true,
         })
     }

@@ -57,6 +57,10 @@ use crate::{
 /// - **Results**: every [`Output::Send`] is answered by one [`handle_send`](Self::handle_send) a
 ///   path, every [`Output::SetAddresses`] by one [`handle_effect`](Self::handle_effect), at once or
 ///   later.
+/// - Whoever does not keep to this gets a defined result: moments that lie behind are taken for the
+///   latest, jumps forward of any size are late wakes, nothing is due at the end of the clock (2^64
+///   ns), and of outputs that nobody takes a bounded number is kept, always with the last wish for
+///   addresses.
 /// - Nothing but [`new`](Self::new) and [`handle_config`](Self::handle_config) allocates, nothing
 ///   panics, and what comes from the network never makes more than six outputs.
 ///
@@ -96,6 +100,8 @@ use crate::{
 /// - If no path takes an advertisement for a master-down interval, others have taken over: priority
 ///   0, release, [`Fault::CannotAdvertise`] (unless
 ///   [`SendFailurePolicy::Keep`](crate::SendFailurePolicy::Keep)).
+/// - A wish that is not answered within [`Config::effect_deadline`] has failed. Its answer still
+///   counts until another wish is made. A transmission that is not answered counts as sent.
 /// - Both faults clear by themselves after a pause that doubles each time. Until a mastership
 ///   succeeds the router preempts nobody, and after `CannotAdvertise` it installs nothing before an
 ///   advertisement has gone out.
