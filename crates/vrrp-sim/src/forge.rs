@@ -61,6 +61,9 @@ impl Forgery {
     ];
 }
 
+/// The protocol number of what hides the message.
+const AUTHENTICATION_HEADER: u8 = 51;
+
 /// Offsets in an IPv4 header without options, which is what the machines send.
 mod ipv4 {
     pub(super) const LEN: usize = 20;
@@ -74,6 +77,11 @@ mod ipv4 {
 /// The forged copy, or `None` where the change makes no sense.
 pub(crate) fn forge(genuine: &Packet, forgery: Forgery) -> Option<Packet> {
     let mut forged = Draft::from(genuine)?;
+    if forged.header.get(ipv4::PROTOCOL) == Some(&AUTHENTICATION_HEADER) {
+        // Whatever is changed, the check value is wrong.
+        *forged.message.last_mut()? ^= 1;
+        return forged.finish();
+    }
     let version_2 = *forged.message.first()? >> 4 == 2;
     match forgery {
         Forgery::Forwarded => forged.set_hop_limit(254)?,

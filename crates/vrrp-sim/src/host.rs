@@ -39,6 +39,14 @@ pub struct Conditions {
     pub install_fails: Chance,
     /// How likely removing fails.
     pub remove_fails: Chance,
+    /// How likely installing or removing is never answered: a hook that hangs.
+    pub effects_hang: Chance,
+    /// How long a guard thinks at most.
+    pub guard_takes: Duration,
+    /// How likely a guard vetoes a promotion; otherwise it agrees.
+    pub guard_vetoes: Chance,
+    /// How likely a guard says nothing at all.
+    pub guard_hangs: Chance,
     /// How likely sending fails: a firewall that drops our output, a full queue.
     pub send_fails: Chance,
     /// How much later than its deadline a timer may be served: g in the bounds of
@@ -61,6 +69,10 @@ impl Default for Conditions {
             remove: Duration::from_millis(1),
             install_fails: Chance::NEVER,
             remove_fails: Chance::NEVER,
+            effects_hang: Chance::NEVER,
+            guard_takes: Duration::ZERO,
+            guard_vetoes: Chance::NEVER,
+            guard_hangs: Chance::NEVER,
             send_fails: Chance::NEVER,
             wake_latency: Duration::ZERO,
             spurious_wakes: Chance::NEVER,
@@ -123,6 +135,8 @@ pub(crate) struct Host {
     pub(crate) effect: Option<(EffectId, Wanted)>,
     /// The same, finished while the process was paused.
     pub(crate) finished: Vec<(EffectId, Wanted)>,
+    /// Work on the addresses that hangs.
+    pub(crate) hanging: Vec<(EffectId, Wanted)>,
     /// Whether the addresses are on the interface.
     pub(crate) installed: bool,
     /// The machine's deadline that `wake_at` serves, on its own clock.
@@ -158,6 +172,7 @@ impl Host {
         self.overflowed = false;
         self.effect = None;
         self.finished.clear();
+        self.hanging.clear();
         self.deadline = None;
         self.wake_at = None;
     }

@@ -1,7 +1,8 @@
 use core::net::IpAddr;
 
 use vrrp_fsm::{
-    Discard, EffectFailed, EffectId, Fault, Instant, PathId, SendFailed, VirtualRouter,
+    Discard, EffectFailed, EffectId, Fault, Instant, PathId, SendFailed, Ticket, Verdict,
+    VirtualRouter,
 };
 use vrrp_proto::Priority;
 
@@ -29,6 +30,8 @@ pub(crate) enum Input<'a> {
     FaultCleared(Fault),
     Priority(Priority),
     AddressesLost,
+    /// What a guard says.
+    Verdict(Ticket, Verdict),
 }
 
 impl Input<'_> {
@@ -55,6 +58,7 @@ impl Input<'_> {
             Self::FaultCleared(fault) => machine.handle_fault_cleared(now, fault),
             Self::Priority(priority) => machine.handle_priority(now, priority),
             Self::AddressesLost => machine.handle_addresses_lost(now),
+            Self::Verdict(ticket, verdict) => machine.handle_verdict(now, ticket, verdict),
         }
         None
     }

@@ -3,11 +3,18 @@
 use core::{fmt, net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    Config, Discard, Instant, Output, Reason, State, Statistics, VirtualRouter, Wanted,
+    Config, Discard, Instant, Output, Reason, State, Statistics, Verdict, VirtualRouter, Wanted,
 };
-use vrrp_proto::{Advertisement, Header, Interval, Ipv4Packet, Priority, PseudoHeader, Version};
+use vrrp_proto::{
+    Advertisement, AuthenticationHeader, Header, Interval, Ipv4Packet, Priority, PseudoHeader,
+    Version,
+};
 
 use crate::{RouterId, host::Packet, input::Input};
+
+mod patience;
+
+use patience::Patience;
 
 /// A property that a simulation found broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +52,8 @@ pub enum Invariant {
     Hardening,
     /// No more advertisements leave than the interval, one answer every 10 ms and transitions explain.
     NoStorm,
+    /// In a quiet network there is a Master, and in time (see [`Bounds`](crate::Bounds)).
+    SomeMaster,
     /// In a quiet network exactly one Master remains, and in time (see [`Bounds`](crate::Bounds)).
     OneMaster,
     /// The one that remains has at least the priority of every router that preempts.
@@ -133,6 +142,7 @@ impl Snapshot {
 pub(crate) struct Checker {
     /// The longest interval it may have learned since it became Backup: its own, or an accepted one.
     learned: Duration,
+    patience: Patience,
     /// What it asked for last.
     wanted: Wanted,
     /// Whether it has sent since it was promoted.
@@ -148,6 +158,7 @@ impl Checker {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             learned: config.advertisement_interval,
+            patience: Patience::new(config),
             wanted: Wanted::None,
             sent: false,
             reported: State::Initialize,
@@ -161,6 +172,7 @@ impl Checker {
     pub(crate) fn step(&mut self, step: &Step<'_>) -> Result<(), Broken> {
         nothing_changed(step)?;
         transition(step)?;
+        self.patience.step(step)?;
         self.learn(step);
         self.timers(step)?;
         for output in step.outputs {
@@ -235,9 +247,10 @@ impl Checker {
             }
             Output::Send(_) => {
                 self.sent = true;
-                // An owner that yields to another one tells it that there were two.
-                let owner = before.state == State::Master && before.priority.is_owner();
-                if after.state != State::Master && !owner {
+                // Whoever yields may tell the other that there were two; an owner does.
+                let last_word = before.state == State::Master
+                    && (before.priority.is_owner() || step.config.advertise_before_yielding);
+                if after.state != State::Master && !last_word {
                     let found = format!("an advertisement sent as {}", after.state);
                     return Err((Invariant::OnlyMasterSends, found));
                 }
@@ -304,7 +317,8 @@ impl Checker {
     }
 }
 
-/// Advertisements that may follow each other at once: promotions and farewells come in bursts.
+/// Advertisements that may follow each other at once: promotions and farewells come in bursts, and two
+/// versions in pairs.
 const ALLOWANCE: u64 = 64;
 
 /// What was received, read without the machine.
@@ -313,7 +327,11 @@ pub(crate) fn heard(packet: &Packet) -> Option<HeardAdvertisement> {
     let advertisement = match pseudo_header {
         PseudoHeader::Ipv4 { .. } => {
             let packet = Ipv4Packet::parse(&packet.octets).ok()?;
-            Advertisement::parse(packet.message().ok()?, pseudo_header).ok()?
+            let message = packet
+                .message()
+                .ok()
+                .or_else(|| Some(AuthenticationHeader::parse(&packet).ok()?.unverified_message()));
+            Advertisement::parse(message?, pseudo_header).ok()?
         }
         PseudoHeader::Ipv6 { .. } => Advertisement::parse(&packet.octets, pseudo_header).ok()?,
     };
@@ -377,7 +395,11 @@ fn transition(step: &Step<'_>) -> Result<(), Broken> {
         }
         (State::Backup, State::Master) => {
             let expired = before.deadline.is_some_and(|deadline| now >= deadline);
-            if matches!(input, Input::Timeout) && expired {
+            // A verdict that comes late serves the deadline.
+            let verdict = matches!(input, Input::Verdict(..));
+            let agreed = matches!(input, Input::Verdict(_, Verdict::Promote));
+            let guarded = config.guard.is_some();
+            if expired && (verdict || matches!(input, Input::Timeout)) || agreed && guarded {
                 return Ok(());
             }
             let found = format!("{:?} at {now} by {input:?}", before.deadline);
@@ -425,7 +447,17 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
             Ok(ip) if ip.ttl() != 255 || IpAddr::V4(ip.source()) != source => {
                 return broken(format!("{ip:?}"));
             }
-            Ok(ip) => ip.payload(),
+            // Of two versions only the older one is authenticated.
+            Ok(ip) => match config.authentication.header_key() {
+                Some(_) if config.also_version_2 && ip.message().is_ok() => ip.payload(),
+                None => ip.payload(),
+                Some(key) => {
+                    match AuthenticationHeader::parse(&ip).map(|header| header.verify(key)) {
+                        Ok(Ok(message)) => message,
+                        other => return broken(format!("{other:?}")),
+                    }
+                }
+            },
             Err(error) => return broken(error.to_string()),
         },
     };
@@ -439,11 +471,15 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
         }
         _ => false,
     };
+    let authentic = match config.authentication.header_key() {
+        None => config.authentication.verify(&advertisement).is_ok(),
+        Some(_) => config.authentication.verify_type(&advertisement).is_ok(),
+    };
     let right = advertisement.vrid() == config.vrid
         && (advertisement.version() == config.version || config.also_version_2)
         && advertisement.interval().as_duration() == config.advertisement_interval
         && advertisement.addresses().iter().eq(config.virtual_addresses.iter().copied())
-        && config.authentication.verify(&advertisement).is_ok()
+        && authentic
         && !reserved;
     if right { Ok(()) } else { broken(format!("{advertisement:?}")) }
 }

@@ -4,9 +4,12 @@ use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::{
-    AddressesLostPolicy, ChecksumPolicy, Config, PathConfig, ReleasePolicy, SendFailurePolicy,
+    AddressesLostPolicy, ChecksumPolicy, Config, GuardConfig, PathConfig, ReleasePolicy,
+    SendFailurePolicy, Verdict,
 };
-use vrrp_proto::{AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid};
+use vrrp_proto::{
+    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, Version, Vrid,
+};
 
 use crate::{
     Act, Chance, Conditions, End, Forgery, Link, Participant, Round, RouterId, Scenario,
@@ -49,6 +52,7 @@ impl Scenario {
 }
 
 /// What the routers of one scenario have in common.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices")]
 struct Group {
     size: usize,
     version: Version,
@@ -58,6 +62,7 @@ struct Group {
     authentication: Authentication,
     checksum: ChecksumPolicy,
     unicast: bool,
+    guarded: bool,
     /// The shortest interval of any.
     interval: Duration,
     /// Whether everybody has that one.
@@ -74,10 +79,12 @@ impl Group {
             Version::V2 | Version::V3 => AddressFamily::Ipv4,
         };
         let authentication = match version {
-            Version::V2 if rng.bool() => {
-                Authentication::SimplePassword(Password::truncated(b"secret"))
-            }
-            Version::V2 | Version::V3 => Authentication::None,
+            Version::V2 => match rng.u8(0..4) {
+                0 | 1 => Authentication::None,
+                2 => Authentication::SimplePassword(Password::truncated(b"secret")),
+                _ => Authentication::Header(HeaderKey::new(Password::truncated(b"secret"))),
+            },
+            Version::V3 => Authentication::None,
         };
         let form = if rng.bool() { ChecksumForm::PseudoHeader } else { ChecksumForm::MessageOnly };
         let checksum = if one_in(rng, 4) {
@@ -105,6 +112,7 @@ impl Group {
             authentication,
             checksum,
             unicast: one_in(rng, 4),
+            guarded: one_in(rng, 6),
             interval,
             same_interval,
             addresses,
@@ -114,7 +122,7 @@ impl Group {
     fn participant(&self, rng: &mut Rng, index: usize) -> Participant {
         let source = self.source(index);
         // Two owners of version 2 would never hear each other.
-        let owner = if self.version == Version::V2 { index == 0 } else { true };
+        let owner = self.version == Version::V3 || index == 0;
         let priority = if owner && one_in(rng, 8) {
             Priority::OWNER
         } else {
@@ -159,15 +167,29 @@ impl Group {
             } else {
                 AddressesLostPolicy::default()
             })
+            .preempt_delay(if one_in(rng, 5) { interval * rng.u32(1..=10) } else { Duration::ZERO })
+            .start_delay(if one_in(rng, 8) { up_to(rng, interval * 4) } else { Duration::ZERO })
+            .owner_skips_backup(!one_in(rng, 4))
+            .advertise_before_yielding(one_in(rng, 6))
+            .effect_deadline(Duration::from_secs(*pick(rng, &[1, 5, 60])))
+            .guard(self.guard(rng, priority))
             .paths(vec![path]);
         let conditions = Conditions {
             install: up_to(rng, Duration::from_millis(300)),
             remove: up_to(rng, Duration::from_millis(300)),
             wake_latency: if rng.bool() { Duration::ZERO } else { up_to(rng, self.interval / 8) },
+            guard_takes: up_to(rng, self.interval / 8),
             clock_drift: *pick(rng, DRIFTS),
             ..Conditions::default()
         };
         Participant { config, source, conditions }
+    }
+
+    fn guard(&self, rng: &mut Rng, priority: Priority) -> Option<GuardConfig> {
+        let verdict = if rng.bool() { Verdict::Promote } else { Verdict::Veto };
+        let deadline = self.interval / rng.u32(1..=4);
+        let guarded = self.guarded && !priority.is_owner();
+        guarded.then_some(GuardConfig::new(deadline, verdict))
     }
 
     fn round(&self, rng: &mut Rng, link: Link) -> Round {
@@ -220,11 +242,16 @@ impl Group {
     fn bad_conditions(&self, rng: &mut Rng) -> Conditions {
         let mut chance = || Chance::percent(*pick(rng, &[0, 0, 30, 100]));
         let (install_fails, remove_fails, send_fails) = (chance(), chance(), chance());
+        let (guard_vetoes, guard_hangs, effects_hang) = (chance(), chance(), chance());
         Conditions {
             install: up_to(rng, self.interval * 4),
             remove: up_to(rng, self.interval * 4),
             install_fails,
             remove_fails,
+            effects_hang,
+            guard_takes: up_to(rng, self.interval * 2),
+            guard_vetoes,
+            guard_hangs,
             send_fails,
             wake_latency: up_to(rng, self.interval / 8),
             spurious_wakes: Chance::percent(20),

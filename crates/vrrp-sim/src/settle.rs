@@ -20,8 +20,13 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
+    /// Until there is a Master: the longest kA + S, and D.
+    pub some_master: Duration,
     /// Until exactly one Master is left: the longest kA + S, and A + D.
     pub one_master: Duration,
+    /// Until no better router waits any more to preempt, after that: the longest preempt delay, and
+    /// what it takes to expire when it is over.
+    pub best_master: Duration,
     /// Until the addresses are where they belong, after that.
     pub addresses: Duration,
 }
@@ -46,6 +51,8 @@ pub(crate) struct DualWatch {
     armed: bool,
     /// Since when there are several, and how long that may last.
     since: Option<(Instant, Duration)>,
+    /// Whether there were more than two.
+    many: bool,
 }
 
 /// Answers to losing advertisements are at least so far apart.
@@ -65,10 +72,11 @@ impl Simulation {
     /// failing effects; delays, jitter,
     /// reordering and the drift of clocks stay), waits for the election to be over, and checks that
     ///
-    /// - exactly one candidate is Master, within [`Bounds::one_master`], and it has the addresses,
+    /// - some candidate is Master within [`Bounds::some_master`], and exactly one is, within
+    ///   [`Bounds::one_master`], which has the addresses,
     /// - two Masters coexisted no longer than `min(A_w + D, A_l + 2D)`, or `A_w + D` if there were
     ///   more (w: the winner, l: the loser),
-    /// - no router that preempts has a greater priority,
+    /// - no router that preempts has a greater priority, after [`Bounds::best_master`],
     /// - nothing changes any more for another two such times.
     ///
     /// Returns the Master; `None` if there is no candidate.
@@ -81,7 +89,7 @@ impl Simulation {
         let latest = self.queue.latest(|event| matches!(event, Event::Arrives { .. }));
         let rest = latest.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now));
         self.run_for(rest)?;
-        self.duals = DualWatch { armed: true, since: None };
+        self.duals = DualWatch { armed: true, ..DualWatch::default() };
         self.watch_duals()?;
         let result = self.settle_watched();
         self.duals.armed = false;
@@ -107,8 +115,21 @@ impl Simulation {
             })
         })?;
         let bounds = self.bounds();
-        self.run_for(bounds.one_master)?;
+        let start = self.now;
+        let somebody = |simulation: &Self| {
+            simulation.candidates().next().is_none() || simulation.masters().next().is_some()
+        };
+        if self.run_until(bounds.some_master, somebody)?.is_none() {
+            let found = format!("nobody within {:?}", bounds.some_master);
+            return Err(self.violation(None, (Invariant::SomeMaster, found)));
+        }
+        self.count(Subject::Bound, "some master");
+        let spent = self.now.saturating_duration_since(start);
+        self.run_for(bounds.one_master.saturating_sub(spent))?;
+        // Whoever waited to preempt does so at any moment, and both are Master for one.
+        self.run_for(bounds.best_master)?;
         let master = self.one_master()?;
+        self.best_master(master)?;
         self.run_for(bounds.addresses)?;
         self.addresses_in_place(master)?;
         let transitions = self.transitions;
@@ -125,7 +146,8 @@ impl Simulation {
     }
 
     /// Crashes the only Master of a [settled](Self::settle) network and waits for another, which has to
-    /// come within kA + S of the best Backup, and D.
+    /// come within kA + S of the best Backup, and D. Where one Backup is better than all others by more
+    /// than D, nobody but that one may become Master.
     ///
     /// Returns `None` if there is no Master, or nobody to replace it.
     ///
@@ -137,9 +159,13 @@ impl Simulation {
         let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
         self.crash(from);
         let bound = self.backups_wait(|host, machine| {
-            down_interval(&host.config, machine.priority(), learned(host, interval))
+            let wait = down_interval(&host.config, machine.priority(), learned(host, interval));
+            wait + guard_deadline(host)
         });
-        self.take_over(from, bound, "takeover after a crash")
+        let best = self.clearly_best(interval);
+        let takeover = self.take_over(from, bound, "takeover after a crash")?;
+        self.in_order(best, takeover)?;
+        Ok(takeover)
     }
 
     /// Shuts the only Master of a [settled](Self::settle) network down and waits for another, which has
@@ -158,7 +184,7 @@ impl Simulation {
         let in_order = self.network.in_order();
         let bound = self.backups_wait(|host, machine| {
             let wait = if in_order { skew_time } else { down_interval };
-            wait(&host.config, machine.priority(), learned(host, interval))
+            wait(&host.config, machine.priority(), learned(host, interval)) + guard_deadline(host)
         });
         self.take_over(from, bound, "takeover after a release")
     }
@@ -170,12 +196,20 @@ impl Simulation {
         let interval = self.hosts.iter().map(interval).max().unwrap_or_default();
         let down = self.hosts.iter().filter_map(|host| {
             let machine = host.machine.as_ref()?;
-            Some(down_interval(&host.config, machine.priority(), learned(host, interval)))
+            let wait = down_interval(&host.config, machine.priority(), learned(host, interval));
+            Some(wait + guard_deadline(host))
         });
         let conditions = self.hosts.iter().map(|host| host.conditions);
         let work = conditions.map(|conditions| conditions.install.max(conditions.remove)).max();
+        let down = down.max().unwrap_or_default();
+        let delay = self.hosts.iter().map(|host| host.config.preempt_delay).max();
+        let delay = delay.filter(|delay| !delay.is_zero());
         Bounds {
-            one_master: self.stretched(down.max().unwrap_or_default() + interval) + self.slack(),
+            some_master: self.stretched(down) + self.slack(),
+            one_master: self.stretched(down + interval) + self.slack(),
+            best_master: delay.map_or(Duration::ZERO, |delay| {
+                self.stretched(delay + down + interval * 2) + self.slack() * 2
+            }),
             addresses: work.unwrap_or_default() * 2 + self.slack(),
         }
     }
@@ -202,11 +236,19 @@ impl Simulation {
             if let Some(host) = self.host_mut(id) {
                 host.conditions.install_fails = Chance::NEVER;
                 host.conditions.remove_fails = Chance::NEVER;
+                host.conditions.effects_hang = Chance::NEVER;
+                host.conditions.guard_vetoes = Chance::NEVER;
+                host.conditions.guard_hangs = Chance::NEVER;
                 host.conditions.send_fails = Chance::NEVER;
                 host.conditions.spurious_wakes = Chance::NEVER;
             }
             self.set_link_up(id)?;
             self.resume(id)?;
+            // What hung comes to its end, long superseded or not.
+            let hanging = self.host_mut(id).map(|host| core::mem::take(&mut host.hanging));
+            for (effect, wanted) in hanging.unwrap_or_default() {
+                self.addresses_done(id, effect, wanted)?;
+            }
         }
         Ok(())
     }
@@ -222,6 +264,11 @@ impl Simulation {
                 return Err(self.violation(None, (Invariant::OneMaster, found)));
             }
         };
+        Ok(Some(master))
+    }
+
+    fn best_master(&mut self, master: Option<RouterId>) -> Result<(), Violation> {
+        let Some(master) = master else { return Ok(()) };
         let priority = self.machine(master).map(VirtualRouter::priority);
         let better = self.candidates().find(|(host, machine)| {
             let preempts = host.config.preempt_mode || machine.priority().is_owner();
@@ -239,7 +286,8 @@ impl Simulation {
             );
             return Err(self.violation(None, (Invariant::BestMaster, found)));
         }
-        Ok(Some(master))
+        self.count(Subject::Bound, "the best of those that preempt");
+        Ok(())
     }
 
     fn addresses_in_place(&mut self, master: Option<RouterId>) -> Result<(), Violation> {
@@ -260,6 +308,51 @@ impl Simulation {
         Some(self.stretched(timers) + self.slack())
     }
 
+    /// The Backup of the highest priority, if it is sure to expire before all others because it waits
+    /// less by more than packets and timers can be late and clocks apart.
+    fn clearly_best(&self, interval: Duration) -> Option<RouterId> {
+        let mut waits: Vec<(Duration, Duration, RouterId)> = self
+            .routers()
+            .filter_map(|id| {
+                let host = self.host(id)?;
+                let machine = host.machine.as_ref()?;
+                let takes_part = machine.is_candidate() && machine.state() == State::Backup;
+                let wait = down_interval(&host.config, machine.priority(), learned(host, interval));
+                let speed = MILLION.saturating_add_signed(host.clock.drift_ppm()).max(1);
+                let least = wait * MILLION / speed;
+                let most = (wait + guard_deadline(host)) * MILLION / speed;
+                takes_part.then_some((least, most, id))
+            })
+            .collect();
+        waits.sort_unstable();
+        let priority = |id: RouterId| self.machine(id).map(VirtualRouter::priority);
+        let best = match waits.as_slice() {
+            [(_, most, best), (least, ..), ..] if *most + self.slack() * 2 < *least => *best,
+            [(.., only)] => *only,
+            _ => return None,
+        };
+        // Whoever may miss more may be worse, and is replaced afterwards.
+        let others = waits.iter().all(|(.., other)| priority(*other) <= priority(best));
+        others.then_some(best)
+    }
+
+    /// Where one Backup is clearly the best, no other one becomes Master, not even for a moment.
+    fn in_order(
+        &mut self,
+        best: Option<RouterId>,
+        takeover: Option<Takeover>,
+    ) -> Result<(), Violation> {
+        let (Some(best), Some(takeover)) = (best, takeover) else { return Ok(()) };
+        let transitions = self.transitions;
+        self.run_for(self.slack() * 2)?;
+        if takeover.to != best || self.transitions != transitions {
+            let found = format!("{} was to take over alone", self.name(best));
+            return Err(self.violation(Some(takeover.to), (Invariant::Takeover, found)));
+        }
+        self.count(Subject::Bound, "only the best takes over");
+        Ok(())
+    }
+
     fn take_over(
         &mut self,
         from: RouterId,
@@ -267,7 +360,7 @@ impl Simulation {
         what: &'static str,
     ) -> Result<Option<Takeover>, Violation> {
         let Some(bound) = bound else { return Ok(None) };
-        self.duals = DualWatch { armed: true, since: None };
+        self.duals = DualWatch { armed: true, ..DualWatch::default() };
         let after = self.run_until(bound, |simulation| simulation.masters().next().is_some())?;
         self.duals.armed = false;
         let (Some(after), Some(to)) = (after, self.masters().next()) else {
@@ -287,6 +380,7 @@ impl Simulation {
         if !self.duals.armed {
             return Ok(());
         }
+        self.duals.many |= masters > 2;
         match (masters > 1, self.duals.since) {
             (true, None) => self.duals.since = Some((self.now, self.dual_bound())),
             // Another one joined: the winner may be another, too.
@@ -300,7 +394,9 @@ impl Simulation {
                     let found = format!("for {lasted:?}, at most {bound:?}");
                     return Err(self.violation(None, (Invariant::DualMasters, found)));
                 }
-                self.count(Subject::Bound, "two masters became one");
+                let many = core::mem::take(&mut self.duals.many);
+                let what = if many { "many masters became one" } else { "two masters became one" };
+                self.count(Subject::Bound, what);
             }
             (false, None) => {}
         }
@@ -339,6 +435,11 @@ impl Simulation {
 fn answers(host: &Host) -> bool {
     let deaf = host.config.version == Version::V2 && host.config.priority.is_owner();
     host.config.immediate_answer && !deaf
+}
+
+/// How much longer a guard may make it wait.
+fn guard_deadline(host: &Host) -> Duration {
+    host.config.guard.map_or(Duration::ZERO, |guard| guard.deadline)
 }
 
 fn interval(host: &Host) -> Duration {

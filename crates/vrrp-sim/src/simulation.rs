@@ -2,7 +2,8 @@ use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::{
-    Config, ConfigError, EffectId, Instant, MAX_DATAGRAM_LEN, Output, State, VirtualRouter, Wanted,
+    Config, ConfigError, EffectId, Instant, MAX_DATAGRAM_LEN, Output, State, Ticket, Verdict,
+    VirtualRouter, Wanted,
 };
 
 use crate::{
@@ -60,6 +61,7 @@ impl core::fmt::Debug for Watch {
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Arrives { to: RouterId, packet: Packet },
+    Verdict { on: RouterId, incarnation: u32, ticket: Ticket, verdict: Verdict },
     AddressesDone { on: RouterId, incarnation: u32, id: EffectId, wanted: Wanted },
 }
 
@@ -145,6 +147,7 @@ impl Simulation {
             overflowed: false,
             effect: None,
             finished: Vec::new(),
+            hanging: Vec::new(),
             installed: false,
             deadline: None,
             wake_at: None,

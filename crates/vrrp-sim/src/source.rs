@@ -157,6 +157,15 @@ fn setter(config: &Config, field: &str) -> Option<String> {
             HopLimitPolicy::AtLeast(least) => format!("HopLimitPolicy::AtLeast({least})"),
             _ => return None,
         },
+        "guard" => match config.guard {
+            Some(guard) if guard.max_vetoes.is_none() => format!(
+                "Some(GuardConfig::new({}, Verdict::{:?}))",
+                duration(guard.deadline),
+                guard.default_verdict
+            ),
+            None => "None".to_owned(),
+            Some(_) => return None,
+        },
         "paths" => format!("vec![{}]", paths(&config.paths)?),
         _ => return None,
     })
@@ -251,6 +260,10 @@ fn conditions(conditions: &Conditions) -> String {
             ("remove", duration(ours.remove), duration(plain.remove)),
             ("install_fails", chance(ours.install_fails), chance(plain.install_fails)),
             ("remove_fails", chance(ours.remove_fails), chance(plain.remove_fails)),
+            ("effects_hang", chance(ours.effects_hang), chance(plain.effects_hang)),
+            ("guard_takes", duration(ours.guard_takes), duration(plain.guard_takes)),
+            ("guard_vetoes", chance(ours.guard_vetoes), chance(plain.guard_vetoes)),
+            ("guard_hangs", chance(ours.guard_hangs), chance(plain.guard_hangs)),
             ("send_fails", chance(ours.send_fails), chance(plain.send_fails)),
             ("wake_latency", duration(ours.wake_latency), duration(plain.wake_latency)),
             ("spurious_wakes", chance(ours.spurious_wakes), chance(plain.spurious_wakes)),

@@ -3,7 +3,10 @@
 use core::mem;
 use std::sync::Arc;
 
-use vrrp_fsm::{Conflict, Counter, EffectId, Fault, Output, PathId, Reason, Send, State, Wanted};
+use vrrp_fsm::{
+    Conflict, Counter, EffectId, Fault, Output, PathId, Reason, Send, State, Ticket, Verdict,
+    Wanted,
+};
 
 use crate::{
     Counterexample, Invariant, RouterId, Simulation, Subject, Violation, What,
@@ -102,8 +105,7 @@ impl Simulation {
             }
             Output::SetAddresses { wanted, id: effect } => self.set_addresses(id, wanted, effect),
             Output::Announce => self.count(Subject::Output, "announce"),
-            // The deadline gives the verdict: simulated routers have no guard.
-            Output::AskPromotion { .. } => self.count(Subject::Output, "ask promotion"),
+            Output::AskPromotion { ticket, .. } => self.ask_guard(id, ticket),
             Output::StateChanged { to, reason, .. } => {
                 self.count(Subject::Output, state_output(to));
                 self.count(Subject::Reason, reason_name(reason));
@@ -214,11 +216,37 @@ impl Simulation {
         };
         host.effect = Some((effect, wanted));
         let incarnation = host.incarnation;
+        if host.conditions.effects_hang.happens(&mut self.rng) {
+            host.hanging.push((effect, wanted));
+            self.count(Subject::Fault, "effect hangs");
+            return;
+        }
         self.queue.push(
             self.now + takes,
             Event::AddressesDone { on: id, incarnation, id: effect, wanted },
         );
         self.count(Subject::Output, name);
+    }
+
+    /// Whoever the guard is, all that is known of it is how long it takes and how likely it objects.
+    fn ask_guard(&mut self, id: RouterId, ticket: Ticket) {
+        self.count(Subject::Output, "ask promotion");
+        let Some(host) = self.hosts.get_mut(id.index()) else { return };
+        let (incarnation, conditions) = (host.incarnation, host.conditions);
+        if conditions.guard_hangs.happens(&mut self.rng) {
+            self.count(Subject::Fault, "guard hangs");
+            return;
+        }
+        let vetoes = conditions.guard_vetoes.happens(&mut self.rng);
+        let (verdict, name) = if vetoes {
+            (Verdict::Veto, "guard vetoes")
+        } else {
+            (Verdict::Promote, "guard agrees")
+        };
+        self.count(Subject::Fault, name);
+        let after = up_to(&mut self.rng, conditions.guard_takes);
+        let event = Event::Verdict { on: id, incarnation, ticket, verdict };
+        self.queue.push(self.now + after, event);
     }
 
     /// Something that was under way has arrived.
@@ -240,6 +268,14 @@ impl Simulation {
                     self.tell(to, &Input::Timeout)?;
                 }
                 Ok(())
+            }
+            Event::Verdict { on, incarnation, ticket, verdict } => {
+                let host = self.hosts.get(on.index());
+                // Whoever stands still has missed it when it goes on: that is a deadline's business.
+                if host.is_none_or(|host| host.incarnation != incarnation || host.paused) {
+                    return Ok(());
+                }
+                self.tell(on, &Input::Verdict(ticket, verdict))
             }
             Event::AddressesDone { on, incarnation, id, wanted } => {
                 let Some(host) = self.hosts.get_mut(on.index()) else { return Ok(()) };

@@ -68,7 +68,8 @@ impl Simulation {
             let statistics = seen.after.statistics;
             // After a mastership that failed it preempts nobody until one has succeeded.
             let failed = statistics.effect_failures + statistics.send_failures > 0;
-            let preempts = host.config.preempt_mode && !failed || seen.after.priority.is_owner();
+            let at_once = host.config.preempt_mode && host.config.preempt_delay.is_zero();
+            let preempts = at_once && !failed || seen.after.priority.is_owner();
             host.history.remember(seen, preempts);
             if sends {
                 host.history.sent_at = Some(seen.now);
@@ -121,6 +122,9 @@ impl Simulation {
         if answers > longest && self.network.disguise().is_none() {
             let found = format!("{answers} advertisements that answer each other");
             return Err(self.excluded(id, Counterexample::AnswersItself, &found));
+        }
+        if answers > 0 && answers <= longest {
+            self.count(Subject::Bound, "answers come to an end");
         }
         if answers == longest + 1 {
             self.show(Counterexample::AnswersItself);
