@@ -1,72 +1,93 @@
 //! Our router in a process of its own, so that it can be stopped and killed as the others are.
 
+use core::time::Duration;
 use std::path::Path;
 use std::process::Command;
 
 use lab::{Namespace, Process};
+use vrrp::{
+    Authentication, ChecksumForm, ChecksumPolicy, HeaderKey, Password, Version, VirtualRouter, Vrid,
+};
 
-use crate::combination::{Auth, Combination, Peer, Rank};
+use crate::combination::{Auth, Rank, VRID};
 
 const PLAN: &str = "VRRP_INTEROP_PLAN";
 
-/// Starts this test binary with nothing but [`run`].
-pub(crate) fn start(
-    namespace: &Namespace,
-    combination: &Combination,
-    rank: Rank,
-    run: &Path,
-) -> Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child::run", "--ignored", "--nocapture"]);
-    command.env(PLAN, plan(combination, rank, run));
-    Process::start(namespace, "router", &mut command).unwrap()
+/// What the router is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) version: u8,
+    pub(crate) auth: Auth,
+    pub(crate) secret: &'static str,
+    pub(crate) interval: Duration,
+    pub(crate) unicast: Option<&'static str>,
+    pub(crate) checksum: Checksum,
+    pub(crate) addresses: &'static [&'static str],
 }
 
-/// What the process is told, as words.
-fn plan(combination: &Combination, rank: Rank, run: &Path) -> String {
-    let Combination { version, six, auth, unicast, interval, message_only, old_checksum, .. } =
-        combination;
-    let auth = match auth {
-        Auth::None => 0,
-        Auth::Pass => 1,
-        Auth::Ah => 2,
-    };
+/// Which checksum it sends. It takes every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checksum {
+    PseudoHeader,
+    MessageOnly,
+    /// The one it hears.
+    Heard,
+}
+
+/// Starts this test binary with nothing but [`run`].
+pub(crate) fn start(namespace: &Namespace, plan: &Plan, rank: Rank, run: &Path) -> Process {
+    let Plan { version, auth, secret, interval, unicast, checksum, addresses } = plan;
     let Rank { priority, preempt } = rank;
-    let flag = |on: bool| u8::from(on);
-    format!(
-        "{version} {} {auth} {} {} {} {priority} {} {}",
-        flag(*six),
-        flag(*unicast),
+    let words = format!(
+        "{version} {auth:?} {secret} {} {} {checksum:?} {} {priority} {preempt} {}",
         interval.as_millis(),
-        flag(*message_only) + 2 * flag(*old_checksum),
-        flag(preempt),
+        unicast.unwrap_or("-"),
+        addresses.join(","),
         run.display()
-    )
+    );
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child::run", "--ignored", "--nocapture"]).env(PLAN, words);
+    Process::start(namespace, "router", &mut command).unwrap()
 }
 
 #[test]
 #[ignore = "not a test: the process that other tests start, stop and kill"]
 fn run() {
     let Ok(plan) = std::env::var(PLAN) else { return };
-    let words: Vec<&str> = plan.splitn(9, ' ').collect();
-    let number = |index: usize| words[index].parse::<u64>().unwrap();
-    let flag = |index: usize| number(index) == 1;
-    let combination = Combination {
-        version: if number(0) == 2 { 2 } else { 3 },
-        six: flag(1),
-        auth: [Auth::None, Auth::Pass, Auth::Ah][usize::try_from(number(2)).unwrap()],
-        unicast: flag(3),
-        message_only: flag(5),
-        old_checksum: number(5) == 2,
-        ..Combination::new(Peer::Keepalived).every(number(4))
+    let words: Vec<&str> = plan.split(' ').collect();
+    let [version, auth, secret, milliseconds, unicast, checksum, addresses, priority, preempt, run] =
+        words[..]
+    else {
+        panic!("{plan}")
     };
-    let rank = Rank { priority: u8::try_from(number(6)).unwrap(), preempt: flag(7) };
+    let secret = secret.to_owned();
+    let web = VirtualRouter::new("web", Vrid::new(VRID).unwrap(), "eth0")
+        .priority(priority.parse().unwrap())
+        .preempt_mode(preempt.parse().unwrap())
+        .version(if version == "2" { Version::V2 } else { Version::V3 })
+        .advertisement_interval(Duration::from_millis(milliseconds.parse().unwrap()))
+        .addresses(addresses.split(',').map(|address| address.parse().unwrap()))
+        .unicast((unicast != "-").then(|| unicast.parse().unwrap()))
+        .checksum(match checksum {
+            "MessageOnly" => ChecksumPolicy::AcceptAny { send: ChecksumForm::MessageOnly },
+            "Heard" => ChecksumPolicy::Auto { initially: ChecksumForm::PseudoHeader },
+            _ => ChecksumPolicy::AcceptAny { send: ChecksumForm::PseudoHeader },
+        })
+        .candidate(true);
+    let web = match auth {
+        "Pass" => web.password(secret),
+        "Ah" => {
+            let key = HeaderKey::new(Password::new(secret.as_bytes()).unwrap());
+            web.authentication(Authentication::Header(key))
+        }
+        _ => web,
+    };
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]).unwrap();
-    let router = vrrp::Router::builder()
-        .virtual_router(combination.ours(rank))
-        .run_directory(words[8])
-        .start()
-        .unwrap();
+    let router = vrrp::Router::builder().virtual_router(web).run_directory(run).start();
+    let router = router.unwrap_or_else(|error| {
+        println!("refused: {error}");
+        std::process::exit(1);
+    });
     let events = router.events();
     std::thread::spawn(move || {
         for event in events.iter() {

@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use lab::peers::FrrVirtualRouter;
-use vrrp::{Authentication, ChecksumForm, ChecksumPolicy, HeaderKey, Password, Version};
-use vrrp::{VirtualRouter, Vrid};
+
+use crate::child::{Checksum, Plan};
 
 /// The VRID of all combinations.
 pub(crate) const VRID: u8 = 51;
@@ -20,6 +20,8 @@ const SECRET: &str = "secret";
 pub(crate) enum Peer {
     Keepalived,
     Frr,
+    /// Ours again, for comparison.
+    Ours,
 }
 
 /// How version 2 is authenticated.
@@ -137,32 +139,22 @@ impl Combination {
         self.interval * 3 + self.skew(priority)
     }
 
-    /// Our side of it.
-    pub(crate) fn ours(&self, rank: Rank) -> VirtualRouter {
-        let mut web = VirtualRouter::new("web", Vrid::new(VRID).unwrap(), "eth0")
-            .priority(rank.priority)
-            .preempt_mode(rank.preempt)
-            .version(if self.version == 2 { Version::V2 } else { Version::V3 })
-            .advertisement_interval(self.interval)
-            .addresses(self.addresses().iter().map(|address| address.parse().unwrap()))
-            .candidate(true);
-        web = match self.auth {
-            Auth::None => web,
-            Auth::Pass => web.password(SECRET),
-            Auth::Ah => {
-                let key = HeaderKey::new(Password::new(SECRET.as_bytes()).unwrap());
-                web.authentication(Authentication::Header(key))
-            }
-        };
-        if self.unicast {
-            web = web.unicast([self.sources()[1].parse().unwrap()]);
+    /// Our side of it, or theirs for our own router.
+    pub(crate) fn plan(&self, ours: bool) -> Plan {
+        let [us, them] = self.sources();
+        Plan {
+            version: self.version,
+            auth: self.auth,
+            secret: if ours { SECRET } else { self.their_secret },
+            interval: if ours { self.interval } else { self.their_interval() },
+            unicast: self.unicast.then_some(if ours { them } else { us }),
+            checksum: match (self.message_only, self.old_checksum) {
+                (true, _) if ours => Checksum::MessageOnly,
+                (_, true) if ours => Checksum::Heard,
+                _ => Checksum::PseudoHeader,
+            },
+            addresses: if ours { self.addresses() } else { self.their_addresses() },
         }
-        let pseudo_header = ChecksumForm::PseudoHeader;
-        web.checksum(match (self.message_only, self.old_checksum) {
-            (true, _) => ChecksumPolicy::AcceptAny { send: ChecksumForm::MessageOnly },
-            (_, true) => ChecksumPolicy::Auto { initially: pseudo_header },
-            _ => ChecksumPolicy::AcceptAny { send: pseudo_header },
-        })
     }
 
     /// keepalived's side of it.
@@ -231,6 +223,7 @@ impl fmt::Display for Combination {
         let peer = match self.peer {
             Peer::Keepalived => "keepalived",
             Peer::Frr => "FRR",
+            Peer::Ours => "ours",
         };
         let auth = match self.auth {
             Auth::None => "none",

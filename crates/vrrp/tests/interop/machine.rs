@@ -23,8 +23,10 @@ enum Router {
 
 /// A machine on the switch. What runs on it ends with it.
 pub(crate) struct Machine {
-    /// Whose router it has; none: ours.
-    peer: Option<Peer>,
+    /// Whose router it has.
+    peer: Peer,
+    /// Whether it stands on our side of the combination.
+    ours: bool,
     node: Node,
     /// The switch's port that it is plugged into.
     port: String,
@@ -36,7 +38,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// The machine with the addresses `192.0.2.host` and `fe80::host` on the switch.
-    pub(crate) fn new(switch: &Bridge, host: u8, peer: Option<Peer>) -> Self {
+    pub(crate) fn new(switch: &Bridge, host: u8, peer: Peer) -> Self {
         let (node, port) = (Node::new().unwrap(), format!("port-{host}"));
         // The only link-local address is the one below, usable at once.
         node.sysctl("net/ipv6/conf/default/addr_gen_mode", "1").unwrap();
@@ -44,7 +46,7 @@ impl Machine {
         node.ip(&format!("addr add 192.0.2.{host}/24 dev eth0")).unwrap();
         node.ip(&format!("addr add fe80::{host}/64 dev eth0 nodad")).unwrap();
         let files = tempfile::tempdir().unwrap();
-        Self { peer, node, port, files, boots: 0, router: None }
+        Self { peer, ours: host == 1, node, port, files, boots: 0, router: None }
     }
 
     pub(crate) fn port(&self) -> &str {
@@ -54,20 +56,20 @@ impl Machine {
     /// Starts the router and waits until it is Backup.
     pub(crate) fn start(&mut self, line: &Combination, rank: Rank) -> Step {
         self.router = Some(match self.peer {
-            None => {
+            Peer::Ours => {
                 let run = self.files.path().join(format!("run{}", self.boots));
-                let process = child::start(&self.node, line, rank, &run);
+                let process = child::start(&self.node, &line.plan(self.ours), rank, &run);
                 ready(&process, "started")?;
                 Router::Ours(process)
             }
-            Some(Peer::Keepalived) => {
+            Peer::Keepalived => {
                 let file = self.files.path().join("keepalived.conf");
                 std::fs::write(&file, line.keepalived(rank)).unwrap();
                 let process = Daemon::Keepalived.start(&self.node, &file).unwrap();
                 ready(&process, "BACKUP STATE")?;
                 Router::Keepalived(process)
             }
-            Some(Peer::Frr) => {
+            Peer::Frr => {
                 if self.node.link_index(VIRTUAL).is_err() {
                     let addresses = line.their_addresses();
                     Frr::virtual_interface(&self.node, VIRTUAL, "eth0", VRID, addresses).unwrap();
@@ -144,10 +146,10 @@ impl Machine {
     /// Whether its kernel would answer for all virtual addresses; none: for some.
     pub(crate) fn holds(&self, line: &Combination) -> Option<bool> {
         let all = match self.peer {
-            None => line.addresses(),
-            Some(Peer::Keepalived) => line.their_addresses(),
             // The addresses stay; their interface has a carrier or not.
-            Some(Peer::Frr) => return Some(link_line(&self.node, VIRTUAL).contains("LOWER_UP")),
+            Peer::Frr => return Some(link_line(&self.node, VIRTUAL).contains("LOWER_UP")),
+            Peer::Keepalived | Peer::Ours if self.ours => line.addresses(),
+            Peer::Keepalived | Peer::Ours => line.their_addresses(),
         };
         let present = show(&self.node, "addr");
         let number = all.iter().filter(|vip| present.contains(&format!(" {vip} "))).count();
@@ -170,8 +172,18 @@ impl Machine {
 }
 
 fn ready(process: &Process, line: &str) -> Step {
-    let found = process.wait_line(line, PATIENCE);
-    found.map(drop).ok_or_else(|| format!("no {line:?} in\n{}", process.log()))
+    let found = lab::eventually(PATIENCE, || {
+        process.lines().into_iter().find(|said| said.text.contains(line) || is_refusal(&said.text))
+    });
+    match found {
+        Some(said) if !is_refusal(&said.text) => Ok(()),
+        _ => Err(format!("no {line:?} in\n{}", process.log())),
+    }
+}
+
+/// Our router's last words where it does not like its configuration.
+fn is_refusal(line: &str) -> bool {
+    line.starts_with("refused: ")
 }
 
 fn wait_for_the_end(processes: &[u32]) {

@@ -8,8 +8,9 @@ use crate::play::{self, Found, STEPS};
 
 const KEEPALIVED: Combination = Combination::new(Peer::Keepalived);
 const FRR: Combination = Combination::new(Peer::Frr);
+const OURS: Combination = Combination::new(Peer::Ours);
 
-pub(crate) const COMBINATIONS: [Combination; 20] = [
+pub(crate) const COMBINATIONS: [Combination; 23] = [
     KEEPALIVED.every(1_000),
     KEEPALIVED,
     KEEPALIVED.every(10),
@@ -30,6 +31,9 @@ pub(crate) const COMBINATIONS: [Combination; 20] = [
     FRR.every(10),
     FRR.six(),
     FRR.two(Auth::None),
+    OURS,
+    OURS.six(),
+    OURS.two(Auth::Ah),
 ];
 
 #[test]

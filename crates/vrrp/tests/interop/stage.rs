@@ -35,15 +35,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Ours and the combination's peer.
     pub(crate) fn new(combination: Combination) -> Self {
-        Self::with(combination, &[None, Some(combination.peer)])
+        Self::with(combination, &[Peer::Ours, combination.peer])
     }
 
     /// Ours, keepalived and FRR.
     pub(crate) fn of_three(combination: Combination) -> Self {
-        Self::with(combination, &[None, Some(Peer::Keepalived), Some(Peer::Frr)])
+        Self::with(combination, &[Peer::Ours, Peer::Keepalived, Peer::Frr])
     }
 
-    fn with(combination: Combination, routers: &[Option<Peer>]) -> Self {
+    fn with(combination: Combination, routers: &[Peer]) -> Self {
         let switch = Bridge::new().unwrap();
         let machines: Vec<Machine> =
             (1..).zip(routers).map(|(host, peer)| Machine::new(&switch, host, *peer)).collect();
