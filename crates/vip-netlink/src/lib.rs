@@ -11,6 +11,7 @@
 //!  Monitor     poll() -> Event            what has changed, by us or by others
 //!  Watch                                  what shall be there, and what others did to it (pure)
 //!  Announcer   gratuitous_arp(), ...      tells the hosts on the link where the address is now
+//!  ChunkSize                              how many at a time, between timers (pure)
 //!  AnnouncementSchedule, Pacer            when to announce what, at which rate (pure)
 //!  difference(wanted, present)            what to remove and to add (pure)
 //!  primary_ipv4(), link_local_ipv6()      which own address to send from (pure)
@@ -67,6 +68,7 @@ mod address;
 mod announce;
 mod announcements;
 mod change;
+mod chunk;
 mod client;
 mod difference;
 mod entry;
@@ -90,6 +92,7 @@ pub use address::{Address, InvalidAddress, MAX_LABEL_LEN, PresentAddress, Scope}
 pub use announce::Announcer;
 pub use announcements::Announcements;
 pub use change::Change;
+pub use chunk::ChunkSize;
 pub use client::Client;
 pub use difference::{Difference, difference};
 pub use entry::{Entry, InvalidEntry, UndoError};
@@ -117,20 +120,36 @@ pub use watch::{Deviation, Table, Watch};
 pub mod fuzzing {
     //! What the fuzzer reaches and nobody else.
 
-    use crate::{address, link, route, rule};
+    use crate::{Entry, address, link, route, rule, silence};
 
-    /// Reads a payload as an address, a route, a rule and a link.
+    /// Reads a payload as everything that it could be.
     ///
     /// # Panics
-    /// When an address is written otherwise than it is read.
+    /// When an object is written otherwise than it is read.
     pub fn notification(payload: &[u8]) {
-        drop(route::codec::decode(payload));
-        drop(rule::codec::decode(payload));
         if let Some(present) = address::codec::decode(payload) {
             let address = present.address;
             assert_eq!(address.to_string().parse(), Ok(address));
         }
+        if let Some(route) = route::codec::decode(payload) {
+            assert_eq!(route.to_string().parse(), Ok(route));
+        }
+        if let Some(rule) = rule::codec::decode(payload) {
+            assert_eq!(rule.to_string().parse(), Ok(rule));
+        }
+        silence::fuzz(payload);
         drop(link::decode(payload));
+    }
+
+    /// Reads a line as an entry of a journal.
+    ///
+    /// # Panics
+    /// When it is written otherwise than it is read.
+    pub fn entry(line: &str) {
+        if let Ok(entry) = line.parse::<Entry>() {
+            let again = entry.to_string().parse::<Entry>();
+            assert!(again.is_ok_and(|again| again == entry), "{entry}");
+        }
     }
 }
 

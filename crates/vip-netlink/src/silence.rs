@@ -256,6 +256,15 @@ pub enum SilenceError {
     },
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(payload: &[u8]) {
+    for key in nft::decode_elements(payload) {
+        for set in &ruleset::SETS {
+            assert!(set.read(&key).is_none_or(|read| read.ip.is_ipv4() || read.ip.is_ipv6()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 
 use journal::Journal;
 use reactor::Clock;
-use vip_netlink::{Address, Change};
+use vip_netlink::{Address, Change, ChunkSize};
 use vrrp_fsm::{EffectId, Wanted};
 
-use crate::chunk::ChunkSize;
 use crate::links::Links;
 use crate::promotion::{self, Promotion};
 

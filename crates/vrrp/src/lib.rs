@@ -82,7 +82,6 @@ mod address;
 mod addresses;
 mod announce;
 mod builder;
-mod chunk;
 mod election;
 mod error;
 mod event;

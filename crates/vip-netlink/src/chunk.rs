@@ -1,5 +1,5 @@
-//! How many addresses one netlink request carries: sized by time, since a kernel takes 10 to 600 us
-//! for an address depending on family, count and load, and the loop must come back to its timers.
+//! How many objects to hand over at a time: sized by time, since a kernel takes 10 to 600 us
+//! for an address depending on family, count and load, and a loop must come back to its timers. Pure.
 
 use core::time::Duration;
 
@@ -10,9 +10,20 @@ const FAST: Duration = Duration::from_micros(250);
 const LARGEST: usize = 64;
 const FIRST: usize = 16;
 
-/// The size of the next request, at least 1.
+/// How many objects to give to the next [`Client::add`](crate::Client::add) or [`remove`](crate::Client::remove), so that it takes about a
+/// millisecond: 1 to 64, 16 at first.
+///
+/// ```
+/// use core::time::Duration;
+/// use vip_netlink::ChunkSize;
+///
+/// let mut size = ChunkSize::default();
+/// assert_eq!(size.get(), 16);
+/// size.handle_duration(Duration::from_millis(3)); // the chunk took so long
+/// assert_eq!(size.get(), 8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChunkSize(usize);
+pub struct ChunkSize(usize);
 
 impl Default for ChunkSize {
     fn default() -> Self {
@@ -21,16 +32,18 @@ impl Default for ChunkSize {
 }
 
 impl ChunkSize {
-    pub(crate) fn get(self) -> usize {
+    /// The size of the next chunk.
+    #[must_use]
+    pub const fn get(self) -> usize {
         self.0
     }
 
-    /// A request of this size took so long.
-    pub(crate) fn handle_duration(&mut self, took: Duration) {
+    /// A chunk of this size took so long.
+    pub fn handle_duration(&mut self, took: Duration) {
         if took > SLOW {
             self.0 = (self.0 / 2).max(1);
         } else if took < FAST {
-            self.0 = (self.0 * 2).min(LARGEST);
+            self.0 = self.0.saturating_mul(2).min(LARGEST);
         }
     }
 }
