@@ -52,6 +52,8 @@ pub(crate) struct Combination {
     pub(crate) their_secret: &'static str,
     /// Their own interval, where it is another.
     pub(crate) their_interval: Option<Duration>,
+    /// Our addresses, where they are not the usual ones.
+    pub(crate) our_addresses: Option<&'static [&'static str]>,
     /// Their own addresses, where they are others.
     pub(crate) their_addresses: Option<&'static [&'static str]>,
 }
@@ -88,6 +90,7 @@ impl Combination {
             virtual_mac: false,
             their_secret: SECRET,
             their_interval: None,
+            our_addresses: None,
             their_addresses: None,
         }
     }
@@ -120,7 +123,11 @@ impl Combination {
 
     /// Our virtual addresses.
     pub(crate) const fn addresses(&self) -> &'static [&'static str] {
-        if self.six { &["fe80::100/64", "2001:db8::100/64"] } else { &["192.0.2.100/24"] }
+        match (self.our_addresses, self.six) {
+            (Some(addresses), _) => addresses,
+            (None, true) => &["fe80::100/64", "2001:db8::100/64"],
+            (None, false) => &["192.0.2.100/24"],
+        }
     }
 
     /// Our own address and theirs.

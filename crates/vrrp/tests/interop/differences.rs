@@ -10,7 +10,7 @@ use crate::wire::{Heard, Summed, Who};
 type Question = fn(Combination) -> Step<String>;
 
 /// What is asked, what tells, and what is to be known about ours.
-const QUESTIONS: [(&str, Question, &str); 19] = [
+const QUESTIONS: [(&str, Question, &str); 20] = [
     ("checksum sent in v3 over IPv4", checksum, "`checksum`"),
     (
         "a Backup hears the RFC 9568 checksum",
@@ -42,6 +42,7 @@ const QUESTIONS: [(&str, Question, &str); 19] = [
         "told as an event; `address_list_mismatch`",
     ),
     ("a Backup with one address more than we advertise, v2", mismatch_two, "RFC 3768 §7.1"),
+    ("a Backup with the addresses in another order, v2", other_order, ""),
     ("equal priorities, both Master after a partition: who stays", equal, ""),
     ("equal priorities, starts later with the greater address", equal_later, ""),
     ("a Master hears a lower priority, after a partition", losing, "`immediate_answer`"),
@@ -162,6 +163,14 @@ fn message_only(line: Combination) -> Step<String> {
 
 fn mismatch(line: Combination) -> Step<String> {
     follows(Combination { their_addresses: Some(&["192.0.2.100/24", "192.0.2.101/24"]), ..line })
+}
+
+fn other_order(line: Combination) -> Step<String> {
+    follows(Combination {
+        our_addresses: Some(&["192.0.2.100/24", "192.0.2.102/24", "192.0.2.101/24"]),
+        their_addresses: Some(&["192.0.2.101/24", "192.0.2.102/24", "192.0.2.100/24"]),
+        ..line.two(Auth::None)
+    })
 }
 
 fn mismatch_two(line: Combination) -> Step<String> {
