@@ -206,6 +206,9 @@ fn a_copy_does_not_put_off_the_takeover() {
     host.receive(at(0) + SECOND, &from(B, FAST, 200)).unwrap();
     host.receive(at(0) + SECOND + 400 * MILLISECOND, &from(B, SLOW, 200)).unwrap();
     assert_eq!(host.router.poll_timeout(), Some(at(0) + SECOND + DOWN));
+    // What comes out of turn on the fast path is news, whatever copies came before it.
+    host.receive(at(0) + SECOND + 600 * MILLISECOND, &from(B, FAST, 200)).unwrap();
+    assert_eq!(host.router.poll_timeout(), Some(at(0) + SECOND + 600 * MILLISECOND + DOWN));
     // The next one over the slow path alone is news.
     host.receive(at(0) + SECOND * 2 + 400 * MILLISECOND, &from(B, SLOW, 200)).unwrap();
     assert_eq!(host.router.poll_timeout(), Some(at(0) + SECOND * 2 + 400 * MILLISECOND + DOWN));
@@ -249,6 +252,10 @@ fn who_leaves_and_comes_back_at_once_is_not_taken_over_by_a_late_farewell() {
         host.receive(now, &from(B, FAST, priority)).unwrap();
     }
     host.receive(now + MILLISECOND, &from(B, SLOW, 0)).unwrap();
+    assert_eq!(host.router.poll_timeout(), Some(now + DOWN));
+    // Nor has the late copy made its sender stale on the path it is heard on.
+    now += 10 * MILLISECOND;
+    host.receive(now, &from(B, FAST, 200)).unwrap();
     assert_eq!(host.router.poll_timeout(), Some(now + DOWN));
     // Somebody else's farewell has nothing to do with it.
     host.receive(now + MILLISECOND, &from(C, SLOW, 0)).unwrap();
