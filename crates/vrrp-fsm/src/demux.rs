@@ -8,6 +8,9 @@ use crate::{Counter, Datagram, Discard, PathId, statistics::Discards};
 /// Finds the virtual router a datagram is for, by interface, address family, VRID and, for unicast,
 /// peer.
 ///
+/// A virtual router with several paths has the keys of all of them, with the path in each
+/// [`Route`].
+///
 /// It also counts the datagrams that belong to none (RFC 8347 `vrid-errors` and so on). Adding and
 /// removing allocates, finding does not.
 #[derive(Debug, Clone, Default)]

@@ -96,6 +96,47 @@
 //! # Result::Ok(())
 //! ```
 //!
+//! # Against two Masters at once
+//!
+//! Whoever hears nothing of a Master cannot know whether it is dead. Three things help, and they can
+//! be combined:
+//!
+//! - **More lines.** With several paths in [`Config::paths`] one broken line, one blocked port, one
+//!   full queue is not enough: see [`PathConfig`].
+//! - **A third opinion.** With [`Config::guard`] somebody is asked before a *silent* Master is
+//!   replaced, such as a probe whether it still answers for its addresses:
+//!
+//!   ```
+//!   use core::time::Duration;
+//!   use vrrp_fsm::{Config, GuardConfig, Instant, Output, PathId, State, Verdict, VirtualRouter};
+//!   use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
+//!
+//!   let guard = GuardConfig::new(Duration::from_millis(20), Verdict::Veto);
+//!   let config = Config::new(Vrid::new(51)?, AddressFamily::Ipv4)
+//!       .virtual_addresses(vec!["192.0.2.1".parse()?])
+//!       .guard(Some(guard));
+//!   let mut router = VirtualRouter::new(config, 0)?;
+//!   router.handle_source_address(Instant::ZERO, PathId::FIRST, Some("192.0.2.7".parse()?));
+//!   router.handle_startup(Instant::ZERO);
+//!   while router.poll_output().is_some() {}
+//!
+//!   let now = router.poll_timeout().ok_or("no timer")?; // a master-down interval of silence
+//!   router.handle_timeout(now);
+//!   let Some(Output::AskPromotion { ticket, .. }) = router.poll_output() else { panic!() };
+//!   assert_eq!(
+//!       router.why(now).to_string(),
+//!       "no master was heard; waits for the guard's verdict, at most 20.0ms"
+//!   );
+//!   router.handle_verdict(now, ticket, Verdict::Promote); // it does not answer
+//!   assert_eq!(router.state(), State::Master);
+//!   # Ok::<(), Box<dyn std::error::Error>>(())
+//!   ```
+//!
+//!   What happens while it is asked is [here](VirtualRouter#guards). A [`SyncGroup`] asks
+//!   [once for all its members](SyncGroup#guard).
+//! - **A loser that stops.** A Master whose advertisements do not leave, or that wakes up too late,
+//!   releases the addresses: see [`VirtualRouter`](VirtualRouter#when-effects-fail).
+//!
 //! # What it does not do
 //!
 //! It opens no socket, changes no address and reads no clock: the crate `vrrp` does, and `vrrp-sim`

@@ -37,7 +37,8 @@ use crate::{
 ///  | (Adver_Timer) |               | (Master_Down_Timer)  |
 ///  |               |<--------------|                      |
 ///  +---------------+  timer        +----------------------+
-///          |          expired               ^
+///          |          expired,              ^
+///          |          no veto               |
 ///          +--------------------------------+
 ///            better advertisement, late wake
 /// ```

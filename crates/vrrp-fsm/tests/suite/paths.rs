@@ -6,9 +6,9 @@ mod refused;
 use core::time::Duration;
 
 use vrrp_fsm::{
-    Config, Counter, Discard, Fault, Heard, Instant, Output, PathConfig, PathId, PeerConfig,
-    Reason, State,
-    vrrp_proto::{Authentication, HeaderKey, Password, Priority, Version},
+    Config, Counter, Demux, Discard, Fault, Heard, Instant, Key, Output, PathConfig, PathId,
+    PeerConfig, Reason, Route, State,
+    vrrp_proto::{AddressFamily, Authentication, HeaderKey, Password, Priority, Version},
 };
 
 use self::lines::Lines;
@@ -439,4 +439,27 @@ fn taking_the_only_path_with_an_address_away_is_a_fault() {
     assert_eq!(host.router.state(), State::Initialize);
     host.router.handle_source_address(at(2), FAST, Some(address(A[0])));
     assert_eq!(host.router.state(), State::Backup);
+}
+
+#[test]
+fn the_demux_knows_every_path() {
+    let mut demux = Demux::new();
+    let vrid = configured(100).vrid;
+    let key = |interface, peer| Key { interface, family: AddressFamily::Ipv4, vrid, peer };
+    demux.insert(key(1, None), Route { router: 7, path: FAST });
+    for peer in [B, C] {
+        demux.insert(key(2, Some(address(peer[1]))), Route { router: 7, path: SLOW });
+    }
+    let mut host = started(configured(100));
+    for (interface, path) in [(1, FAST), (2, SLOW)] {
+        let packet = from(B, path, 200);
+        let (router, datagram) = demux.ipv4(interface, &packet.bytes).unwrap();
+        assert_eq!((router, datagram.path()), (7, path));
+        host.router.handle_datagram(at(9), datagram).unwrap();
+        // On the other line's interface it is for nobody, or from nobody.
+        let misled = demux
+            .ipv4(3 - interface, &packet.bytes)
+            .and_then(|(_, datagram)| host.router.handle_datagram(at(9), datagram));
+        assert!(misled.is_err(), "{misled:?}");
+    }
 }
