@@ -300,6 +300,23 @@ fn copies_with_sequence_numbers_are_neither_attacks_nor_lost() {
 }
 
 #[test]
+fn both_versions_over_two_paths_are_one_master() {
+    let both = |config: Config| config.also_version_2(true);
+    let mut lines = Lines::new([
+        (A, both(two_paths(100, vec![peer("b", B)]))),
+        (B, both(two_paths(200, vec![peer("a", A)]))),
+    ]);
+    lines.latency = [MILLISECOND, 300 * MILLISECOND];
+    lines.run_for(SECOND * 20);
+    assert_eq!(lines.states(), [State::Backup, State::Master]);
+    let statistics = lines.hosts[0].router.statistics();
+    let ignored = statistics.discarded(Counter::AlsoInVersion3);
+    assert_eq!(statistics.discards().map(|(_, number)| number).sum::<u64>(), ignored);
+    assert!(ignored > 20 && statistics.copies_received > 10, "{statistics:?}");
+    assert_eq!(lines.hosts[0].router.term(), 0);
+}
+
+#[test]
 fn one_line_is_enough() {
     let mut lines = Lines::new([
         (A, two_paths(100, vec![peer("b", B), peer("c", C)])),

@@ -73,7 +73,7 @@ impl Lines {
             self.now = next;
             if arrival == Some(next) {
                 let (_, receiver, packet) = self.flying.remove(0);
-                self.hosts[receiver].receive(next, &packet).unwrap();
+                let _counted = self.hosts[receiver].receive(next, &packet);
                 self.arrived.push((receiver, packet));
             } else {
                 let due = |host: &&mut Host| host.router.poll_timeout() == Some(next);
