@@ -84,7 +84,20 @@ pub struct Silence {
     socket: Socket,
     table: String,
     /// What the kernel has because of us; `None`: nothing yet, or we do not know.
-    present: Option<BTreeSet<Silenced>>,
+    present: Option<Wanted>,
+    /// What it shall have.
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wanted {
+    addresses: BTreeSet<Silenced>,
+    quiet: BTreeSet<u32>,
+}
+
+/// What is in `one` and not in `other`.
+fn only<T: Ord + Copy>(one: &BTreeSet<T>, other: &BTreeSet<T>) -> Vec<T> {
+    one.difference(other).copied().collect()
 }
 
 /// The longest name of the tables, in bytes.
@@ -100,7 +113,7 @@ impl Silence {
         check_name(table)?;
         let socket = Socket::open(Protocol::Netfilter)
             .map_err(|source| error("open a netlink socket for", table, source))?;
-        Ok(Self { socket, table: table.to_owned(), present: None })
+        Ok(Self { socket, table: table.to_owned(), present: None, wanted: Wanted::default() })
     }
 
     /// Makes the host silent for exactly these addresses, in one moment. The first time it makes the tables, instead of what a dead
@@ -110,18 +123,42 @@ impl Silence {
     ///
     /// [`SilenceError`]; then nothing has changed.
     pub fn set(&mut self, wanted: impl IntoIterator<Item = Silenced>) -> Result<(), SilenceError> {
-        let wanted: BTreeSet<Silenced> = wanted.into_iter().collect();
+        let wanted =
+            Wanted { addresses: wanted.into_iter().collect(), quiet: self.wanted.quiet.clone() };
+        self.apply(wanted)
+    }
+
+    /// Keeps exactly these interfaces (by index) from telling what they listen to: no IGMP, no multicast listener discovery and no router
+    /// solicitation leaves. For macvlans: their reports would come with the virtual MAC address from every router, and mislead switches.
+    ///
+    /// # Errors
+    ///
+    /// [`SilenceError`]; then nothing has changed.
+    pub fn set_quiet(
+        &mut self,
+        interfaces: impl IntoIterator<Item = u32>,
+    ) -> Result<(), SilenceError> {
+        let quiet = interfaces.into_iter().collect();
+        self.apply(Wanted { addresses: self.wanted.addresses.clone(), quiet })
+    }
+
+    fn apply(&mut self, wanted: Wanted) -> Result<(), SilenceError> {
         if let Some(present) = &self.present {
-            let add: Vec<Silenced> = wanted.difference(present).copied().collect();
-            let remove: Vec<Silenced> = present.difference(&wanted).copied().collect();
-            if add.is_empty() && remove.is_empty() {
+            let table = &self.table;
+            let gone = only(&present.addresses, &wanted.addresses);
+            let mut requests = ruleset::change(table, &gone, false);
+            let new = only(&wanted.addresses, &present.addresses);
+            requests.extend(ruleset::change(table, &new, true));
+            let gone = only(&present.quiet, &wanted.quiet);
+            requests.extend(ruleset::change_quiet(table, &gone, false));
+            let new = only(&wanted.quiet, &present.quiet);
+            requests.extend(ruleset::change_quiet(table, &new, true));
+            if requests.is_empty() {
                 return Ok(());
             }
-            let mut requests = ruleset::change(&self.table, &remove, false);
-            requests.extend(ruleset::change(&self.table, &add, true));
             match self.socket.transaction(nft::SUBSYSTEM, &requests) {
                 Ok(()) => {
-                    self.present = Some(wanted);
+                    self.note(wanted);
                     return Ok(());
                 }
                 // Somebody has emptied or removed the tables: all anew.
@@ -129,15 +166,21 @@ impl Silence {
                 Err(failure) => return Err(self.failed("change", failure)),
             }
         }
-        let all: Vec<Silenced> = wanted.iter().copied().collect();
-        let requests = ruleset::replace(&self.table, &all);
+        let addresses: Vec<Silenced> = wanted.addresses.iter().copied().collect();
+        let quiet: Vec<u32> = wanted.quiet.iter().copied().collect();
+        let requests = ruleset::replace(&self.table, &addresses, &quiet);
         let done = self.socket.transaction(nft::SUBSYSTEM, &requests);
         done.map_err(|failure| self.failed("make", failure))?;
-        self.present = Some(wanted);
+        self.note(wanted);
         Ok(())
     }
 
-    /// What the kernel has in the tables, by whomever; `None` if there are none.
+    fn note(&mut self, wanted: Wanted) {
+        self.present = Some(wanted.clone());
+        self.wanted = wanted;
+    }
+
+    /// The addresses that the kernel has in the tables, by whomever; `None` if there are none.
     ///
     /// # Errors
     ///
@@ -168,6 +211,7 @@ impl Silence {
     /// [`SilenceError`].
     pub fn remove(&mut self) -> Result<Change, SilenceError> {
         self.present = None;
+        self.wanted = Wanted::default();
         let mut change = Change::Already;
         for request in ruleset::remove(&self.table) {
             match self.socket.transaction(nft::SUBSYSTEM, &[request]) {

@@ -153,11 +153,20 @@ impl Rule {
         const AT_LEAST: u32 = 5;
         const AT_MOST: u32 = 3;
         self.ipv6()
-            .meta(16, SCRATCH)
-            .compare(0, &[IPPROTO_ICMPV6])
+            .protocol(IPPROTO_ICMPV6)
             .load(TRANSPORT, 0, 1, SCRATCH)
             .compare(AT_LEAST, &[first])
             .compare(AT_MOST, &[last])
+    }
+
+    /// Packets of this IP protocol, behind extension headers, too.
+    pub(super) fn protocol(self, protocol: u8) -> Self {
+        self.meta(16, SCRATCH).compare(0, &[protocol])
+    }
+
+    /// The key is the interface by which the packet leaves.
+    pub(super) fn leaving_by(self) -> Self {
+        self.meta(5, KEY)
     }
 
     /// What follows the key's interface, if it has one: octets of the network header (base 1) or of the transport header (base 2).

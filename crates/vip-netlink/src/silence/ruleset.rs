@@ -100,6 +100,18 @@ impl SetOf {
     }
 }
 
+/// Interfaces that tell nobody what they listen to.
+const QUIET: &str = "quiet";
+const INTERFACE: (u32, u32) = (16, 4);
+const QUIET_NUMBER: u32 = 7;
+
+/// Adds or removes quiet interfaces.
+pub(super) fn change_quiet(table: &str, interfaces: &[u32], add: bool) -> Vec<Request> {
+    let keys: Vec<Vec<u8>> =
+        interfaces.iter().map(|interface| interface.to_ne_bytes().to_vec()).collect();
+    nft::elements(FAMILY_INET, table, QUIET, &keys, add).collect()
+}
+
 /// Adds or removes addresses.
 pub(super) fn change(table: &str, silenced: &[Silenced], add: bool) -> Vec<Request> {
     let mut requests = Vec::new();
@@ -111,7 +123,7 @@ pub(super) fn change(table: &str, silenced: &[Silenced], add: bool) -> Vec<Reque
 }
 
 /// Makes both tables as they shall be, whatever there was under their name.
-pub(super) fn replace(table: &str, silenced: &[Silenced]) -> Vec<Request> {
+pub(super) fn replace(table: &str, silenced: &[Silenced], quiet: &[u32]) -> Vec<Request> {
     let mut requests = Vec::new();
     for family in [FAMILY_INET, FAMILY_ARP] {
         // What is not there cannot be deleted: made, deleted and made again, all in one moment.
@@ -122,7 +134,9 @@ pub(super) fn replace(table: &str, silenced: &[Silenced]) -> Vec<Request> {
     for set in &SETS {
         requests.push(nft::new_set(set.family, table, set.name, set.number, set.key));
     }
+    requests.push(nft::new_set(FAMILY_INET, table, QUIET, QUIET_NUMBER, INTERFACE));
     requests.extend(change(table, silenced, true));
+    requests.extend(change_quiet(table, quiet, true));
     // NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_ARP_IN, NF_ARP_OUT.
     for (family, chain, hook) in [
         (FAMILY_INET, "input", 1),
@@ -155,6 +169,11 @@ const TRANSPORT: u32 = 2;
 const ROUTER_SOLICITATION: u8 = 133;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const REDIRECT: u8 = 137;
+/// Types of multicast listener discovery (RFC 2710 §3, RFC 3810 §5).
+const LISTENER_QUERY: u8 = 130;
+const LISTENER_DONE: u8 = 132;
+const LISTENER_REPORT_V2: u8 = 143;
+const IPPROTO_IGMP: u8 = 2;
 
 fn input() -> Vec<Rule> {
     let way = Some(Way::In);
@@ -177,7 +196,12 @@ fn input() -> Vec<Rule> {
 
 fn output() -> Vec<Rule> {
     let from = |interface| Rule::new().ipv6().key(NETWORK, 8, 16, interface);
+    let quiet = |rule: Rule| rule.leaving_by().in_set(QUIET).drop();
     vec![
+        quiet(Rule::new().ipv4().protocol(IPPROTO_IGMP)),
+        quiet(Rule::new().icmpv6(LISTENER_QUERY, LISTENER_DONE)),
+        quiet(Rule::new().icmpv6(ROUTER_SOLICITATION, ROUTER_SOLICITATION)),
+        quiet(Rule::new().icmpv6(LISTENER_REPORT_V2, LISTENER_REPORT_V2)),
         Rule::new().ipv4().key(NETWORK, 12, 4, None).in_set("muted4").drop(),
         from(None).in_set("muted6").drop(),
         from(Some(Way::Out)).in_set("muted6_link").drop(),

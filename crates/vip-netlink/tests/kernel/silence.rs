@@ -270,3 +270,49 @@ fn without_privilege_the_missing_capability_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn a_quiet_interface_does_not_tell_what_it_listens_to() {
+    lab::need!(netns, nftables);
+    for quiet in [false, true] {
+        let cable = Cable::carrying();
+        cable.here.ip("address add 2001:db8::7/64 dev eth0 nodad").unwrap();
+        let mut silence = cable.here.run(|| Silence::open("vrrp")).unwrap();
+        silence.set_quiet(quiet.then_some(cable.index)).unwrap();
+        let capture = Capture::open(&cable.there, "eth1", Filter::All).unwrap();
+        let own = cable.client().link("eth0").unwrap().mac;
+        // Joins and leaves are reported at once, and the ping comes after them.
+        cable
+            .here
+            .ip_batch([
+                "address add 2001:db8::8/64 dev eth0 nodad",
+                "address del 2001:db8::8/64 dev eth0",
+            ])
+            .unwrap();
+        let _membership = cable.here.run(|| join(cable.index));
+        cable.there.ip_batch(["address add 2001:db8::1/64 dev eth1 nodad"]).unwrap();
+        let report = |frame: &Frame| {
+            let mld = frame.ethertype() == 0x86dd && frame.payload().get(6) == Some(&0); // hop-by-hop: router alert
+            frame.source_mac() == own && (mld || frame.is_ip_protocol(2))
+        };
+        if quiet {
+            let reached = eventually(PATIENCE, || {
+                let mut ping = Command::new("ping");
+                ping.args(["-n", "-c1", "-W1", "2001:db8::7"]);
+                cable.there.output(&mut ping).unwrap().status.success().then_some(())
+            });
+            assert!(reached.is_some(), "all else goes on");
+            assert!(!capture.drain().unwrap().iter().any(report));
+        } else {
+            let found = capture.find(PATIENCE, |frame| report(frame).then_some(())).unwrap();
+            assert!(found.is_some(), "there is nothing to keep quiet");
+        }
+    }
+}
+
+/// Listens to a group, as a daemon does.
+fn join(interface: u32) -> std::net::UdpSocket {
+    let socket = std::net::UdpSocket::bind("[::]:0").unwrap();
+    socket.join_multicast_v6(&"ff02::1234".parse().unwrap(), interface).unwrap();
+    socket
+}
