@@ -7,8 +7,8 @@ use vrrp_proto::{AddressFamily, Priority};
 
 use crate::{
     AddressesLostPolicy, Config, ConfigError, Conflict, Datagram, Discard, EffectFailed, EffectId,
-    Fault, Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State, VirtualRouter,
-    Wanted,
+    Fault, Heard, Instant, Output, PathId, Reason, SendFailed, SendFailurePolicy, State,
+    VirtualRouter, Wanted,
     effects::AfterFailure,
     state::{Backup, Farewell, Master, Phase, master_adver_interval},
 };
@@ -40,29 +40,12 @@ impl VirtualRouter {
     /// advertisement that shows a [`Conflict`] may have made an [`Output::Conflict`].
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), Discard> {
         let now = self.advance(now);
-        let heard = self.receive(now, &datagram).inspect_err(|discard| {
+        self.receive(now, &datagram).inspect_err(|discard| {
             self.statistics.discards.count(*discard);
             if let Discard::AddressConflict { source_address: address } = *discard {
                 self.conflicting(now, Conflict::SourceAddress { address });
             }
-        })?;
-        let is_copy = self.is_copy(&heard);
-        match self.phase {
-            Phase::Backup(_) if !is_copy => self.backup_received(now, &heard),
-            Phase::Master(master) if !is_copy => self.master_received(now, master, heard),
-            Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => {}
-        }
-        if let Some(form) = heard.checksum {
-            let master = match &self.phase {
-                Phase::Backup(Backup { master, .. }) if !is_copy => master.as_ref(),
-                Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => None,
-            };
-            let master =
-                master.map(|master| master.source).filter(|source| *source == heard.source);
-            let changes = self.dialects.hear(datagram.source(), form, master);
-            self.statistics.count_checksum(form, changes);
-        }
-        Ok(())
+        })
     }
 
     /// A deadline may have come while there are received datagrams that were not handed over yet:
@@ -318,6 +301,27 @@ impl VirtualRouter {
 }
 
 impl VirtualRouter {
+    /// An advertisement of this election, from an address of its sender.
+    #[inline]
+    pub(crate) fn heard(&mut self, now: Instant, from: IpAddr, heard: Heard) {
+        let is_copy = self.is_copy(&heard);
+        match self.phase {
+            Phase::Backup(_) if !is_copy => self.backup_received(now, &heard),
+            Phase::Master(master) if !is_copy => self.master_received(now, master, heard),
+            Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => {}
+        }
+        if let Some(form) = heard.checksum {
+            let master = match &self.phase {
+                Phase::Backup(Backup { master, .. }) if !is_copy => master.as_ref(),
+                Phase::Initialize | Phase::Backup(_) | Phase::Master(_) => None,
+            };
+            let master =
+                master.map(|master| master.source).filter(|source| *source == heard.source);
+            let changes = self.dialects.hear(from, form, master);
+            self.statistics.count_checksum(form, changes);
+        }
+    }
+
     fn after_failure(&mut self, now: Instant, after: AfterFailure) {
         self.statistics.effect_failures += 1;
         if after == AfterFailure::GiveUp {

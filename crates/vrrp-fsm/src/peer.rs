@@ -53,11 +53,11 @@ impl Config {
 
     /// By which address the sender of a datagram is known; `None` for a stranger.
     #[inline]
-    pub(crate) fn sender(&self, path: PathId, mode: &PathMode, source: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn sender(&self, path: PathId, source: IpAddr) -> Option<IpAddr> {
         if !self.peers.is_empty() {
             return self.peers.iter().find(|peer| peer.address(path) == Some(source))?.first();
         }
-        match mode {
+        match &self.paths.get(path.index())?.mode {
             PathMode::Unicast { peers } => peers.contains(&source).then_some(source),
             PathMode::Multicast => Some(source),
         }

@@ -13,14 +13,15 @@ use crate::{
 };
 
 impl VirtualRouter {
-    /// Takes a datagram for an advertisement of this election, or tells the first reason why not.
+    /// Takes a datagram for an advertisement of this election and goes on with it, or tells the first
+    /// reason why not.
     #[inline]
-    pub(crate) fn receive(
-        &mut self,
-        now: Instant,
-        datagram: &Datagram<'_>,
-    ) -> Result<Heard, Discard> {
-        let sender = self.check_packet(now, datagram)?;
+    pub(crate) fn receive(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Discard> {
+        self.check_packet(now, datagram)?;
+        let source = datagram.source();
+        let Some(sender) = self.config.sender(datagram.path(), source) else {
+            return Err(Discard::UnknownPeer { source_address: source });
+        };
         let octets = self.authenticated_message(now, datagram)?;
         let pseudo_header = PseudoHeader::new(datagram.source(), datagram.destination())
             .map_err(|_| Discard::Family { family: datagram.family() })?;
@@ -39,7 +40,8 @@ impl VirtualRouter {
         self.statistics.unsigned_received += u64::from(!signed);
         self.statistics.address_list_noted += u64::from(notes.address_list);
         self.statistics.interval_noted += u64::from(notes.interval);
-        Ok(Heard {
+        // Not returned: made where it is used, it is not copied from hand to hand.
+        let heard = Heard {
             source: sender,
             priority: advertisement.priority(),
             version: advertisement.version(),
@@ -47,12 +49,14 @@ impl VirtualRouter {
             checksum: advertisement.checksum_form(),
             path: datagram.path(),
             at: now,
-        })
+        };
+        self.heard(now, source, heard);
+        Ok(())
     }
 
-    /// What the IP header tells: the address by which the sender is known.
+    /// What the IP header tells, but for who sent it.
     #[inline]
-    fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<IpAddr, Discard> {
+    fn check_packet(&self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Discard> {
         if datagram.family() != self.config.family {
             return Err(Discard::Family { family: datagram.family() });
         }
@@ -85,8 +89,7 @@ impl VirtualRouter {
         if self.paths.iter().any(|path| path.source == Some(source)) {
             return Err(self.discard_own_source(now, datagram));
         }
-        let sender = self.config.sender(datagram.path(), &path.mode, source);
-        sender.ok_or(Discard::UnknownPeer { source_address: source })
+        Ok(())
     }
 
     /// The message. If it stands behind an authentication header, which comes before anything is
