@@ -46,7 +46,8 @@ impl Case<'_> {
     fn has_its_timer(&self) -> bool {
         let ahead = self.after.poll_timeout().map(|at| at.saturating_duration_since(NOW));
         match self.after.state() {
-            State::Initialize => ahead.is_none(),
+            // An answer is not waited for without end.
+            State::Initialize => ahead.is_none() || self.after.pending_effect().is_some(),
             State::Backup => ahead.is_some_and(|ahead| ahead <= self.down_interval(self.learned())),
             State::Master => ahead.is_some_and(|ahead| ahead <= self.interval()),
         }

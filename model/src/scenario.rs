@@ -141,6 +141,11 @@ impl Scenario {
         IpAddr::from([192, 0, 2, self.routers[index].host])
     }
 
+    /// Whether it takes about a second.
+    pub(crate) fn is_quick(&self) -> bool {
+        !["pair", "four", "release", "release by anyone"].contains(&self.name)
+    }
+
     fn longest_interval(&self) -> u8 {
         self.routers.iter().map(|router| router.interval).max().unwrap_or_default()
     }

@@ -11,6 +11,7 @@ mod host;
 mod interop;
 mod ledger;
 mod model;
+mod mutate;
 mod package;
 mod packages;
 mod sim;
@@ -34,6 +35,7 @@ enum Task {
     Interop(interop::Arguments),
     Ledger(ledger::Arguments),
     Model(model::Arguments),
+    Mutate(mutate::Arguments),
     Package(package::Arguments),
     Sim(sim::Arguments),
     Uml(uml::Arguments),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Task::Interop(arguments) => interop::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
         Task::Model(arguments) => model::run(&arguments),
+        Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
