@@ -53,8 +53,8 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
     Mutation {
         name: "skew",
         file: TIMERS,
-        before: "base * (256 - u32::from(priority.get())) / 256",
-        after: "base * u32::from(priority.get()) / 256",
+        before: "(256 - u64::from(priority.get()))",
+        after: "(u64::from(priority.get()))",
     },
     Mutation {
         name: "skew-of-own-interval",
@@ -65,8 +65,8 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
     Mutation {
         name: "master-down-interval",
         file: TIMERS,
-        before: "master_adver_interval * u32::from(missed_advertisements)",
-        after: "master_adver_interval * u32::from(missed_advertisements + 1)",
+        before: "u64::from(missed_advertisements)",
+        after: "u64::from(missed_advertisements) + 1",
     },
     Mutation {
         name: "priority-zero",
