@@ -59,8 +59,8 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
     Mutation {
         name: "skew-of-own-interval",
         file: BACKUP,
-        before: "backup.down_at = now + self.skew_time(backup.master_adver_interval);",
-        after: "backup.down_at = now + self.skew_time(self.config.advertisement_interval);",
+        before: "let down_at = now + self.skew_time(backup.master_adver_interval);",
+        after: "let down_at = now + self.skew_time(self.config.advertisement_interval);",
     },
     Mutation {
         name: "master-down-interval",
@@ -71,14 +71,14 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
     Mutation {
         name: "priority-zero",
         file: BACKUP,
-        before: "backup.down_at = now + self.skew_time(backup.master_adver_interval);",
-        after: "backup.down_at = now + self.master_down_interval(backup.master_adver_interval);",
+        before: "let down_at = now + self.skew_time(backup.master_adver_interval);",
+        after: "let down_at = now + self.master_down_interval(backup.master_adver_interval);",
     },
     Mutation {
         name: "priority-zero-of-anyone",
         file: BACKUP,
-        before: "if !anyone && !backup.is_master(heard.source) {",
-        after: "if anyone && !backup.is_master(heard.source) {",
+        before: "if !anyone && !backup.is_master(source) {",
+        after: "if anyone && !backup.is_master(source) {",
     },
     Mutation {
         name: "learned-interval",
