@@ -90,7 +90,14 @@ fn scenario(world: u64) -> Result<Scenario, Box<dyn Error>> {
         acts.retain(|(_, act)| wanted(act));
         Round { acts, end: End::FailOver }
     });
-    Ok(Scenario { seed: world, routers, link: Link::default(), rounds: rounds.collect() })
+    let processes = Vec::new();
+    Ok(Scenario {
+        seed: world,
+        routers,
+        processes,
+        link: Link::default(),
+        rounds: rounds.collect(),
+    })
 }
 
 /// Runs the service in a world. Tells how many writes were refused.

@@ -23,17 +23,28 @@ impl Simulation {
     /// # Errors
     /// The [`Violation`] this led to.
     pub fn start(&mut self, id: RouterId) -> Result<(), Violation> {
-        let Some(host) = self.host_mut(id).filter(|host| host.machine.is_none()) else {
+        let process = self.process(id);
+        let stopped = |id: &RouterId| self.host(*id).is_some_and(|host| host.machine.is_none());
+        if !process.iter().all(stopped) {
             return Ok(());
-        };
-        let seed = host.seed.wrapping_add(u64::from(host.incarnation));
-        // The configuration was accepted when the router was added.
-        let machine: Result<VirtualRouter, ConfigError> =
-            VirtualRouter::new(host.config.clone(), seed);
-        let Ok(machine) = machine else { return Ok(()) };
+        }
+        self.start_group(id);
+        for id in &process {
+            let Some(host) = self.host_mut(*id) else { continue };
+            let seed = host.seed.wrapping_add(u64::from(host.incarnation));
+            // The configuration was accepted when the router was added.
+            let machine: Result<VirtualRouter, ConfigError> =
+                VirtualRouter::new(host.config.clone(), seed);
+            host.checker = Checker::new(&host.config);
+            host.machine = machine.ok();
+        }
+        process.into_iter().try_for_each(|id| self.begin(id))
+    }
+
+    /// The machine is there: tells it what it has to know.
+    fn begin(&mut self, id: RouterId) -> Result<(), Violation> {
+        let Some(host) = self.host_mut(id) else { return Ok(()) };
         let leftovers = core::mem::take(&mut host.installed);
-        host.checker = Checker::new(&host.config);
-        host.machine = Some(machine);
         let source = host.source;
         host.link_told_up = true;
         self.count(Subject::Fault, "start");
@@ -57,6 +68,10 @@ impl Simulation {
 
     /// The power of a host fails: process and addresses are gone, and nobody is told.
     pub fn crash(&mut self, id: RouterId) {
+        self.process(id).into_iter().for_each(|id| self.crash_one(id));
+    }
+
+    fn crash_one(&mut self, id: RouterId) {
         let Some(host) = self.host_mut(id).filter(|host| host.machine.is_some()) else { return };
         host.end_process();
         host.installed = false;
@@ -66,6 +81,10 @@ impl Simulation {
 
     /// The process of a router is killed: its addresses stay on the interface, unattended.
     pub fn kill(&mut self, id: RouterId) {
+        self.process(id).into_iter().for_each(|id| self.kill_one(id));
+    }
+
+    fn kill_one(&mut self, id: RouterId) {
         let Some(host) = self.host_mut(id).filter(|host| host.machine.is_some()) else { return };
         host.end_process();
         self.count(Subject::Fault, "kill");
@@ -74,6 +93,10 @@ impl Simulation {
 
     /// The process of a router stands still: SIGSTOP, a cgroup freezer, swapping. The world goes on.
     pub fn pause(&mut self, id: RouterId) {
+        self.process(id).into_iter().for_each(|id| self.pause_one(id));
+    }
+
+    fn pause_one(&mut self, id: RouterId) {
         let Some(host) = self.host_mut(id).filter(|host| host.runs()) else { return };
         host.paused = true;
         self.count(Subject::Fault, "pause");
@@ -85,8 +108,19 @@ impl Simulation {
     /// # Errors
     /// The [`Violation`] this led to.
     pub fn resume(&mut self, id: RouterId) -> Result<(), Violation> {
-        let Some(host) = self.host_mut(id).filter(|host| host.paused) else { return Ok(()) };
-        host.paused = false;
+        let process = self.process(id);
+        // All of them run again before the first one reads what waits.
+        let paused = |id: &RouterId| self.host(*id).is_some_and(|host| host.paused);
+        let process: Vec<RouterId> = process.into_iter().filter(paused).collect();
+        for id in &process {
+            if let Some(host) = self.host_mut(*id) {
+                host.paused = false;
+            }
+        }
+        process.into_iter().try_for_each(|id| self.resume_one(id))
+    }
+
+    fn resume_one(&mut self, id: RouterId) -> Result<(), Violation> {
         self.count(Subject::Fault, "resume");
         self.note(Some(id), || What::Resumed);
         self.catch_up(id)?;

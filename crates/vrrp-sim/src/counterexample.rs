@@ -263,6 +263,7 @@ impl Story {
 
     fn finish(self) -> Scenario {
         let Self { seed, link, routers, acts, .. } = self;
-        Scenario { seed, routers, link, rounds: vec![Round { acts, end: End::Settle }] }
+        let processes = Vec::new();
+        Scenario { seed, routers, processes, link, rounds: vec![Round { acts, end: End::Settle }] }
     }
 }

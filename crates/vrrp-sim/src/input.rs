@@ -1,8 +1,8 @@
 use core::net::IpAddr;
 
 use vrrp_fsm::{
-    Discard, EffectFailed, EffectId, Fault, Instant, PathId, SendFailed, Ticket, Verdict,
-    VirtualRouter,
+    Discard, EffectFailed, EffectId, Fault, GroupCommand, Instant, PathId, SendFailed, Ticket,
+    Verdict, VirtualRouter,
 };
 use vrrp_proto::Priority;
 
@@ -30,6 +30,8 @@ pub(crate) enum Input<'a> {
     FaultCleared(Fault),
     Priority(Priority),
     AddressesLost,
+    /// What the sync group wants.
+    Group(GroupCommand),
     /// What a guard says.
     Verdict(Ticket, Verdict),
 }
@@ -58,6 +60,7 @@ impl Input<'_> {
             Self::FaultCleared(fault) => machine.handle_fault_cleared(now, fault),
             Self::Priority(priority) => machine.handle_priority(now, priority),
             Self::AddressesLost => machine.handle_addresses_lost(now),
+            Self::Group(command) => machine.handle_group(now, command),
             Self::Verdict(ticket, verdict) => machine.handle_verdict(now, ticket, verdict),
         }
         None

@@ -3,7 +3,8 @@
 use core::{fmt, net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    Config, Discard, Instant, Output, Reason, State, Statistics, Verdict, VirtualRouter, Wanted,
+    Config, Discard, GroupCommand, Instant, Output, Reason, State, Statistics, Verdict,
+    VirtualRouter, Wanted,
 };
 use vrrp_proto::{
     Advertisement, AuthenticationHeader, Header, Interval, Ipv4Packet, Priority, PseudoHeader,
@@ -46,6 +47,8 @@ pub enum Invariant {
     Reports,
     /// The fixed queue of outputs was large enough.
     OutputsKept,
+    /// The members of a sync group are in one state.
+    SyncGroup,
     /// What the user [watches](crate::Simulation::watched).
     Watched,
     /// What hardening excludes does not happen (see [`Counterexample`](crate::Counterexample)).
@@ -399,6 +402,9 @@ fn transition(step: &Step<'_>) -> Result<(), Broken> {
             let verdict = matches!(input, Input::Verdict(..));
             let agreed = matches!(input, Input::Verdict(_, Verdict::Promote));
             let guarded = config.guard.is_some();
+            if matches!(input, Input::Group(GroupCommand::Promote)) && config.sync_group {
+                return Ok(());
+            }
             if expired && (verdict || matches!(input, Input::Timeout)) || agreed && guarded {
                 return Ok(());
             }
@@ -407,7 +413,7 @@ fn transition(step: &Step<'_>) -> Result<(), Broken> {
         }
         (State::Master, State::Backup) => {
             // What was not reported yet (a promotion without addresses so far) is not taken back aloud.
-            let rule_of_its_own = matches!(input, Input::AddressesLost)
+            let rule_of_its_own = matches!(input, Input::AddressesLost | Input::Group(_))
                 || outputs.iter().any(|output| {
                     matches!(
                         output,

@@ -103,7 +103,8 @@
 //!
 //! # What it does not do
 //!
-//! - Routers have one virtual router and one path each, all of them on one link.
+//! - Routers have one path each, all of them on one link. Several virtual routers in one process are
+//!   [joined](Simulation::join) from several routers, as a sync group.
 //! - There are no hosts that learn ARP entries: who has the addresses is known, who is reached is not.
 //! - A host is either well, paused, crashed, or its process killed; it does not run slowly.
 #![forbid(unsafe_code)]
@@ -118,6 +119,7 @@ mod input;
 mod invariants;
 mod local_clock;
 mod network;
+mod process;
 mod queue;
 mod random;
 mod scenario;

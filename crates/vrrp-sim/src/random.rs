@@ -34,8 +34,9 @@ impl Scenario {
     fn random_group(seed: u64, interval: Option<Duration>) -> Self {
         let mut rng = Rng::with_seed(seed);
         let group = Group::random(&mut rng, interval);
-        let routers: Vec<Participant> =
+        let mut routers: Vec<Participant> =
             (0..group.size).map(|index| group.participant(&mut rng, index)).collect();
+        let processes = if group.paired { pair(&mut routers) } else { Vec::new() };
         let interval = group.interval;
         // A Backup stands one missing advertisement: jitter, packets held back, late timers and clocks
         // that drift apart stay below that together.
@@ -47,7 +48,7 @@ impl Scenario {
             ..Link::default()
         };
         let rounds = (0..rng.usize(1..=4)).map(|_| group.round(&mut rng, link)).collect();
-        Self { seed, routers, link, rounds }
+        Self { seed, routers, processes, link, rounds }
     }
 }
 
@@ -63,6 +64,8 @@ struct Group {
     checksum: ChecksumPolicy,
     unicast: bool,
     guarded: bool,
+    /// Whether every host has two virtual routers, which change state together.
+    paired: bool,
     /// The shortest interval of any.
     interval: Duration,
     /// Whether everybody has that one.
@@ -113,6 +116,7 @@ impl Group {
             checksum,
             unicast: one_in(rng, 4),
             guarded: one_in(rng, 6),
+            paired: one_in(rng, 8),
             interval,
             same_interval,
             addresses,
@@ -188,7 +192,8 @@ impl Group {
     fn guard(&self, rng: &mut Rng, priority: Priority) -> Option<GuardConfig> {
         let verdict = if rng.bool() { Verdict::Promote } else { Verdict::Veto };
         let deadline = self.interval / rng.u32(1..=4);
-        let guarded = self.guarded && !priority.is_owner();
+        // A member of a sync group leaves it to the group.
+        let guarded = self.guarded && !self.paired && !priority.is_owner();
         guarded.then_some(GuardConfig::new(deadline, verdict))
     }
 
@@ -199,8 +204,9 @@ impl Group {
     }
 
     fn act(&self, rng: &mut Rng, link: Link) -> (Duration, Act) {
-        let id = RouterId::from_index(rng.usize(0..self.size));
-        let other = RouterId::from_index(rng.usize(0..self.size));
+        let count = if self.paired { self.size * 2 } else { self.size };
+        let id = RouterId::from_index(rng.usize(0..count));
+        let other = RouterId::from_index(rng.usize(0..count));
         let act = match rng.u8(0..24) {
             0 => Act::Start(id),
             1 => Act::Crash(id),
@@ -211,10 +217,12 @@ impl Group {
             8 => Act::StartUp(id),
             9 => Act::LinkDown(id),
             10 => Act::LinkUp(id),
+            // Members of a group that differ in what they are best at may serve nothing.
+            11 if self.paired => Act::Wait,
             11 => Act::SetPriority(id, Priority::new(rng.u8(1..=254))),
             12 => Act::StealAddresses(id),
             13 | 14 => Act::SendForgery(id, *pick(rng, &Forgery::ALL)),
-            15 => Act::Partition(rng.usize(1..=self.size)),
+            15 => Act::Partition(rng.usize(1..=count)),
             16 => Act::Cut(id, other),
             17 => Act::Heal,
             18 | 19 => Act::SetLinks(Link {
@@ -270,11 +278,30 @@ impl Group {
     }
 }
 
+/// Makes two virtual routers of each, in one process.
+fn pair(routers: &mut Vec<Participant>) -> Vec<Vec<RouterId>> {
+    let both = |mut router: Participant| {
+        router.config.sync_group = true;
+        let mut other = router.clone();
+        other.config.vrid = OTHER_VRID;
+        [router, other]
+    };
+    *routers = core::mem::take(routers).into_iter().flat_map(both).collect();
+    let first = (0..routers.len()).step_by(2);
+    first.map(|index| [index, index + 1].map(RouterId::from_index).to_vec()).collect()
+}
+
 /// Clocks as they are bought, and up to a percent wrong, in parts per million.
 const DRIFTS: &[i32] = &[0, 0, 500, -500, 5_000, -10_000, 10_000];
 
 /// The virtual router of all scenarios made here.
 pub(crate) const VRID: Vrid = match Vrid::new(51) {
+    Ok(vrid) => vrid,
+    Err(_) => unreachable!(),
+};
+
+/// The other one of a pair.
+const OTHER_VRID: Vrid = match Vrid::new(53) {
     Ok(vrid) => vrid,
     Err(_) => unreachable!(),
 };

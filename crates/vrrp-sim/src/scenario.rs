@@ -32,6 +32,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The routers; [`RouterId`]s count them from 0.
     pub routers: Vec<Participant>,
+    /// Those of them that are one process and change state together (see [`Simulation::join`]).
+    pub processes: Vec<Vec<RouterId>>,
     /// What all links do.
     pub link: Link,
     /// What happens.
@@ -118,6 +120,9 @@ impl Scenario {
             let name = format!("{} ({})", index, config.priority);
             let id = simulation.add_router(&name, config.clone(), *source)?;
             simulation.set_conditions(id, *conditions);
+        }
+        for members in &self.processes {
+            simulation.join(members);
         }
         let result = self.run_rounds(&mut simulation);
         Ok((simulation, result))

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use vrrp_fsm::{Instant, State, VirtualRouter};
-use vrrp_proto::Version;
+use vrrp_proto::{Version, Vrid};
 
 use crate::{
     Chance, Counterexample, Invariant, RouterId, Simulation, Subject, Violation,
@@ -108,7 +108,7 @@ impl Simulation {
             simulation.hosts.iter().all(|host| {
                 let Some(machine) = &host.machine else { return true };
                 match machine.state() {
-                    State::Initialize => !machine.is_candidate() && !host.installed,
+                    State::Initialize => !simulation.takes_part(host) && !host.installed,
                     State::Backup => !host.installed,
                     State::Master => true,
                 }
@@ -117,7 +117,10 @@ impl Simulation {
         let bounds = self.bounds();
         let start = self.now;
         let somebody = |simulation: &Self| {
-            simulation.candidates().next().is_none() || simulation.masters().next().is_some()
+            simulation.virtual_routers().into_iter().all(|vrid| {
+                let nobody = simulation.candidates_of(vrid).next().is_none();
+                nobody || simulation.masters_of(vrid).next().is_some()
+            })
         };
         if self.run_until(bounds.some_master, somebody)?.is_none() {
             let found = format!("nobody within {:?}", bounds.some_master);
@@ -128,10 +131,17 @@ impl Simulation {
         self.run_for(bounds.one_master.saturating_sub(spent))?;
         // Whoever waited to preempt does so at any moment, and both are Master for one.
         self.run_for(bounds.best_master)?;
-        let master = self.one_master()?;
-        self.best_master(master)?;
+        let virtual_routers = self.virtual_routers();
+        let mut masters = Vec::new();
+        for vrid in &virtual_routers {
+            let master = self.one_master(*vrid)?;
+            self.best_master(*vrid, master)?;
+            masters.push(master);
+        }
         self.run_for(bounds.addresses)?;
-        self.addresses_in_place(master)?;
+        for (vrid, master) in virtual_routers.into_iter().zip(&masters) {
+            self.addresses_in_place(vrid, *master)?;
+        }
         let transitions = self.transitions;
         self.run_for(bounds.one_master * 2)?;
         if self.transitions != transitions {
@@ -139,17 +149,18 @@ impl Simulation {
             return Err(self.violation(None, (Invariant::Stability, found)));
         }
         self.count(Subject::Bound, "one master, and it stays");
-        if let Some(master) = master {
-            self.witness_settled(master);
+        for master in masters.iter().flatten() {
+            self.witness_settled(*master);
         }
-        Ok(master)
+        Ok(masters.first().copied().flatten())
     }
 
     /// Crashes the only Master of a [settled](Self::settle) network and waits for another, which has to
     /// come within kA + S of the best Backup, and D. Where one Backup is better than all others by more
     /// than D, nobody but that one may become Master.
     ///
-    /// Returns `None` if there is no Master, or nobody to replace it.
+    /// Returns `None` if there is no Master, or nobody to replace it, or there are
+    /// [processes](Self::join) that wait for each other.
     ///
     /// # Errors
     /// The first [`Violation`] found.
@@ -157,6 +168,9 @@ impl Simulation {
         let master = self.masters().next();
         let interval = master.and_then(|id| self.host(id)).map(interval);
         let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
+        if !self.groups.is_empty() {
+            return Ok(None);
+        }
         self.crash(from);
         let bound = self.backups_wait(|host, machine| {
             let wait = down_interval(&host.config, machine.priority(), learned(host, interval));
@@ -171,7 +185,8 @@ impl Simulation {
     /// Shuts the only Master of a [settled](Self::settle) network down and waits for another, which has
     /// to come within the skew time of the best Backup, and D.
     ///
-    /// Returns `None` if there is no Master, or nobody to replace it.
+    /// Returns `None` if there is no Master, or nobody to replace it, or there are
+    /// [processes](Self::join) that wait for each other.
     ///
     /// # Errors
     /// The first [`Violation`] found.
@@ -179,6 +194,9 @@ impl Simulation {
         let master = self.masters().next();
         let interval = master.and_then(|id| self.host(id)).map(interval);
         let (Some(from), Some(interval)) = (master, interval) else { return Ok(None) };
+        if !self.groups.is_empty() {
+            return Ok(None);
+        }
         self.shut_down(from)?;
         // Where packets overtake each other, the release may be followed by an older advertisement.
         let in_order = self.network.in_order();
@@ -202,6 +220,8 @@ impl Simulation {
         let conditions = self.hosts.iter().map(|host| host.conditions);
         let work = conditions.map(|conditions| conditions.install.max(conditions.remove)).max();
         let down = down.max().unwrap_or_default();
+        // Whoever asks in vain asks again after another such time.
+        let down = if self.groups.is_empty() { down } else { down * 3 };
         let delay = self.hosts.iter().map(|host| host.config.preempt_delay).max();
         let delay = delay.filter(|delay| !delay.is_zero());
         Bounds {
@@ -253,9 +273,9 @@ impl Simulation {
         Ok(())
     }
 
-    fn one_master(&mut self) -> Result<Option<RouterId>, Violation> {
-        let masters: Vec<RouterId> = self.masters().collect();
-        let candidates = self.candidates().count();
+    fn one_master(&self, vrid: Vrid) -> Result<Option<RouterId>, Violation> {
+        let masters: Vec<RouterId> = self.masters_of(vrid).collect();
+        let candidates = self.candidates_of(vrid).count();
         let master = match (masters.as_slice(), candidates) {
             ([], 0) => return Ok(None),
             ([master], _) => *master,
@@ -267,14 +287,13 @@ impl Simulation {
         Ok(Some(master))
     }
 
-    fn best_master(&mut self, master: Option<RouterId>) -> Result<(), Violation> {
+    fn best_master(&mut self, vrid: Vrid, master: Option<RouterId>) -> Result<(), Violation> {
         let Some(master) = master else { return Ok(()) };
         let priority = self.machine(master).map(VirtualRouter::priority);
-        let better = self.candidates().find(|(host, machine)| {
-            let preempts = host.config.preempt_mode || machine.priority().is_owner();
-            // After a mastership that failed a router preempts nobody until one has succeeded.
-            let failed = machine.statistics().effect_failures + machine.statistics().send_failures;
-            preempts && failed == 0 && Some(machine.priority()) > priority
+        let better = self.candidates_of(vrid).find(|(host, machine)| {
+            // All of a process preempt, or none.
+            Some(machine.priority()) > priority
+                && self.members_of(host).all(|member| self.preempts(member))
         });
         if let Some((host, machine)) = better {
             let found = format!(
@@ -290,9 +309,22 @@ impl Simulation {
         Ok(())
     }
 
-    fn addresses_in_place(&mut self, master: Option<RouterId>) -> Result<(), Violation> {
+    /// Whether a router is better than the Master, and is to replace it.
+    fn preempts(&self, host: &Host) -> bool {
+        let Some(machine) = &host.machine else { return false };
+        let preempts = host.config.preempt_mode || machine.priority().is_owner();
+        // After a mastership that failed a router preempts nobody until one has succeeded.
+        let failed = machine.statistics().effect_failures + machine.statistics().send_failures;
+        let master = self.masters_of(host.config.vrid).next().and_then(|id| self.machine(id));
+        preempts && failed == 0 && Some(machine.priority()) > master.map(VirtualRouter::priority)
+    }
+
+    fn addresses_in_place(&self, vrid: Vrid, master: Option<RouterId>) -> Result<(), Violation> {
         // A process that was killed left its addresses; nobody is there to remove them.
-        let attended = |id: &RouterId| self.machine(*id).is_some();
+        let attended = |id: &RouterId| {
+            let host = self.host(*id).filter(|host| host.config.vrid == vrid);
+            host.is_some_and(|host| host.machine.is_some())
+        };
         let holders: Vec<RouterId> = self.holders().filter(attended).collect();
         if holders.iter().copied().eq(master) {
             return Ok(());
@@ -373,13 +405,17 @@ impl Simulation {
 
     /// After every change of state: counts what no protocol can exclude, and in quiet times measures it.
     pub(crate) fn watch_duals(&mut self) -> Result<(), Violation> {
-        let masters = self.masters().count();
-        if masters == 0 {
+        let virtual_routers = self.virtual_routers();
+        let masters = virtual_routers.iter().map(|vrid| self.masters_of(*vrid).count());
+        if masters.min() == Some(0) {
             self.show(Counterexample::NoMaster);
         }
-        if !self.duals.armed {
+        // Of several elections at once, each of which may have to wait for others, nobody knows whose
+        // time it is.
+        if !self.duals.armed || virtual_routers.len() > 1 {
             return Ok(());
         }
+        let masters = self.masters().count();
         self.duals.many |= masters > 2;
         match (masters > 1, self.duals.since) {
             (true, None) => self.duals.since = Some((self.now, self.dual_bound())),
@@ -422,12 +458,42 @@ impl Simulation {
         }
     }
 
-    /// The routers that take part or would like to.
+    /// The routers that take part or would like to, and are not held by others.
     fn candidates(&self) -> impl Iterator<Item = (&Host, &VirtualRouter)> {
         self.hosts.iter().filter_map(|host| {
             let machine = host.machine.as_ref()?;
-            machine.is_candidate().then_some((host, machine))
+            self.takes_part(host).then_some((host, machine))
         })
+    }
+
+    fn candidates_of(&self, vrid: Vrid) -> impl Iterator<Item = (&Host, &VirtualRouter)> {
+        self.candidates().filter(move |(host, _)| host.config.vrid == vrid)
+    }
+
+    fn masters_of(&self, vrid: Vrid) -> impl Iterator<Item = RouterId> {
+        let of = move |id: &RouterId| self.host(*id).is_some_and(|host| host.config.vrid == vrid);
+        self.masters().filter(of)
+    }
+
+    /// The elections there are.
+    fn virtual_routers(&self) -> Vec<Vrid> {
+        let mut vrids: Vec<Vrid> = self.hosts.iter().map(|host| host.config.vrid).collect();
+        vrids.sort_unstable();
+        vrids.dedup();
+        vrids
+    }
+
+    /// Whether a router wants to be in the election, and nobody in its process does not.
+    fn takes_part(&self, host: &Host) -> bool {
+        let wants = |host: &Host| host.machine.as_ref().is_some_and(VirtualRouter::is_candidate);
+        self.members_of(host).all(wants)
+    }
+
+    /// The routers in the process of this one, itself included.
+    fn members_of(&self, host: &Host) -> impl Iterator<Item = &Host> {
+        let index = self.hosts.iter().position(|other| core::ptr::eq(other, host));
+        let process = index.map(|index| self.process(RouterId::from_index(index)));
+        process.unwrap_or_default().into_iter().filter_map(|id| self.host(id))
     }
 }
 

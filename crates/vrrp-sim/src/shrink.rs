@@ -308,17 +308,27 @@ impl Scenario {
         for (_, act) in self.rounds.iter_mut().flat_map(|round| &mut round.acts) {
             *act = act.without(index).unwrap_or(Act::Wait);
         }
+        for members in &mut self.processes {
+            let moved = members.iter().filter_map(|id| without(*id, index)).collect();
+            *members = moved;
+        }
+        self.processes.retain(|members| !members.is_empty());
+    }
+}
+
+/// The same router in a world without the one of this index.
+fn without(id: RouterId, index: usize) -> Option<RouterId> {
+    match id.index() {
+        at if at == index => None,
+        at if at > index => Some(RouterId::from_index(at - 1)),
+        _ => Some(id),
     }
 }
 
 impl Act {
     /// The same in a world without the router of this index; `None` if it is about that one.
     fn without(self, index: usize) -> Option<Self> {
-        let moved = |id: RouterId| match id.index() {
-            at if at == index => None,
-            at if at > index => Some(RouterId::from_index(at - 1)),
-            _ => Some(id),
-        };
+        let moved = |id: RouterId| without(id, index);
         Some(match self {
             Self::Start(id) => Self::Start(moved(id)?),
             Self::Crash(id) => Self::Crash(moved(id)?),

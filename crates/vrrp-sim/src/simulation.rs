@@ -12,6 +12,7 @@ use crate::{
     invariants::Checker,
     local_clock::LocalClock,
     network::Network,
+    process::Group,
     queue::Queue,
     settle::DualWatch,
     witness::History,
@@ -44,6 +45,7 @@ pub struct Simulation {
     pub(crate) outputs: Vec<Output>,
     pub(crate) buffer: Vec<u8>,
     pub(crate) watch: Option<Watch>,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// A property of the user's own.
@@ -86,6 +88,7 @@ impl Simulation {
             outputs: Vec::new(),
             buffer: vec![0; MAX_DATAGRAM_LEN],
             watch: None,
+            groups: Vec::new(),
         }
     }
 
@@ -178,6 +181,12 @@ impl Simulation {
             host.set_conditions(now, conditions);
             if drifts {
                 self.count(Subject::Fault, "clock drift");
+                for other in self.process(id).into_iter().filter(|other| *other != id) {
+                    if let Some(host) = self.host_mut(other) {
+                        let clock_drift = conditions.clock_drift;
+                        host.set_conditions(now, Conditions { clock_drift, ..host.conditions });
+                    }
+                }
             }
         }
     }

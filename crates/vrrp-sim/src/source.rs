@@ -35,6 +35,12 @@ impl Scenario {
             line(3, "},");
         }
         line(2, "],");
+        let process = |ids: &Vec<RouterId>| {
+            let ids: Vec<String> = ids.iter().map(|id| router(*id)).collect();
+            format!("vec![{}]", ids.join(", "))
+        };
+        let processes: Vec<String> = self.processes.iter().map(process).collect();
+        line(2, &format!("processes: vec![{}],", processes.join(", ")));
         line(2, &format!("link: {},", link(&self.link)));
         line(2, "rounds: vec![");
         for round in &self.rounds {

@@ -61,10 +61,14 @@ impl Simulation {
         }
         let seen = Seen { now, input, verdict, before, after, outputs: &outputs };
         self.witness(id, &seen)?;
+        let reports = outputs.iter().any(|output| matches!(output, Output::StateChanged { .. }));
         if before.state != after.state {
             self.transitions += 1;
             if after.state == State::Master {
                 self.note(Some(id), || What::Promoted);
+            } else if before.state == State::Master && !reports {
+                let to = after.state;
+                self.note(Some(id), || What::State { to, why: "before anybody knew".to_owned() });
             }
             self.watch_duals()?;
         }
@@ -84,6 +88,7 @@ impl Simulation {
         for _ in 0..sent {
             self.tell(id, &Input::Sent(true))?;
         }
+        self.align(id)?;
         self.be_watched()
     }
 
@@ -177,6 +182,10 @@ impl Simulation {
     pub(crate) fn transmit(&mut self, from: RouterId, original: &Packet) {
         for to in self.routers() {
             let Some(host) = self.host(to) else { continue };
+            // An adapter finds the virtual router that a packet is for.
+            if self.host(from).is_some_and(|sender| sender.config.vrid != host.config.vrid) {
+                continue;
+            }
             let destination = original.destination;
             if !destination.is_multicast() && destination != host.source {
                 continue;

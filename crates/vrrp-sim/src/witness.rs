@@ -204,12 +204,16 @@ impl Simulation {
         Ok(())
     }
 
+    /// The others of the same election.
     fn other_masters(&self, id: RouterId) -> impl Iterator<Item = (RouterId, &Host)> {
+        let vrid = self.host(id).map(|host| host.config.vrid);
         let hosts = self.hosts.iter().enumerate();
         let hosts = hosts.map(|(index, host)| (RouterId::from_index(index), host));
         hosts.filter(move |(other, host)| {
             let machine = host.machine.as_ref();
-            *other != id && machine.is_some_and(|machine| machine.state() == State::Master)
+            *other != id
+                && vrid == Some(host.config.vrid)
+                && machine.is_some_and(|machine| machine.state() == State::Master)
         })
     }
 
@@ -219,7 +223,9 @@ impl Simulation {
         let Some(machine) = &host.machine else { return };
         let (priority, source): (Priority, IpAddr) = (machine.priority(), host.source);
         let mut others = Vec::new();
-        for other in self.hosts.iter().filter(|other| other.source != source) {
+        let vrid = host.config.vrid;
+        let rivals = self.hosts.iter().filter(|other| other.config.vrid == vrid);
+        for other in rivals.filter(|other| other.source != source) {
             let candidate = other.machine.as_ref().filter(|machine| machine.is_candidate());
             let Some(candidate) = candidate else { continue };
             if candidate.priority() > priority {

@@ -334,3 +334,32 @@ fn an_old_advertisement_that_was_overtaken_by_a_farewell_only_delays() -> Result
     assert!(after.abs_diff(Duration::from_millis(4_109)) < SECOND / 100, "{after:?}");
     Ok(())
 }
+
+#[test]
+fn virtual_routers_of_one_process_change_state_together() -> Result<(), Violation> {
+    let mut sim = Simulation::new(20);
+    let member = |sim: &mut Simulation, vrid, priority, last| {
+        let mut config = config(priority).sync_group(true);
+        config.vrid = Vrid::new(vrid).unwrap();
+        sim.add_router("member", config, IpAddr::from([192, 0, 2, last])).unwrap()
+    };
+    let left = [51, 52].map(|vrid| member(&mut sim, vrid, 200, 2));
+    let right = [51, 52].map(|vrid| member(&mut sim, vrid, 100, 3));
+    sim.join(&left);
+    sim.join(&right);
+    sim.start_all()?;
+    assert_eq!(sim.settle()?, Some(left[0]));
+    assert!(sim.masters().eq(left));
+    // One of its networks is down: it is Master in none.
+    sim.set_link_down(left[1])?;
+    sim.run_for(10 * SECOND)?;
+    assert!(sim.masters().eq(right));
+    assert!(left.iter().all(|id| sim.machine(*id).unwrap().state() == State::Initialize));
+    assert_eq!(sim.settle()?, Some(left[0]));
+    assert!(sim.holders().eq(left));
+    // The process crashes as a whole.
+    sim.crash(left[0]);
+    sim.run_for(10 * SECOND)?;
+    assert!(sim.masters().eq(right) && sim.machine(left[1]).is_none());
+    Ok(())
+}

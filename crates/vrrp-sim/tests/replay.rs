@@ -53,7 +53,8 @@ fn scenario() -> Scenario {
         .send_failure(SendFailurePolicy::Keep)
         .addresses_lost(AddressesLostPolicy::StepDown)
         .paths(vec![PathConfig::unicast(vec![source(10), source(12)])]);
-    let whole = plain.paths(vec![PathConfig::unicast(vec![source(11)])]);
+    let odd = odd.sync_group(true);
+    let whole = plain.sync_group(true).paths(vec![PathConfig::unicast(vec![source(11)])]);
     let bad = Conditions {
         install: Duration::from_nanos(1_001),
         install_fails: Chance::percent(1),
@@ -95,6 +96,7 @@ fn scenario() -> Scenario {
     Scenario {
         seed: 4711,
         routers: vec![participant(whole, 10, Conditions::default()), participant(odd, 11, bad)],
+        processes: vec![vec![a], vec![b]],
         link: Link { jitter: second / 10, ..Link::default() },
         rounds: vec![
             Round { acts, end: End::HandOver },

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use vrrp_fsm::{Config, Instant, State};
+use vrrp_fsm::{Config, GroupCommand, Instant, State};
 use vrrp_proto::Version;
 
 use super::{Broken, HeardAdvertisement, Invariant, Step, down_interval, heard, skew_time};
@@ -28,7 +28,10 @@ impl Patience {
     /// Takes notice of a step, or finds that the router could not wait.
     pub(super) fn step(&mut self, step: &Step<'_>) -> Result<(), Broken> {
         let Step { now, input, before, after, config, .. } = *step;
-        if before.state == State::Backup && after.state == State::Master && now < self.until {
+        // A group promotes those that have asked; whose patience ended then.
+        let asked = matches!(input, Input::Group(_));
+        let promoted = before.state == State::Backup && after.state == State::Master;
+        if promoted && !asked && now < self.until {
             let early = self.until.saturating_duration_since(now);
             return Err((Invariant::PromotionByTimer, format!("{early:?} too early at {now}")));
         }
@@ -40,7 +43,9 @@ impl Patience {
             *self = Self::new(config);
             // Whoever lost its addresses to somebody comes back like after a release.
             let wait = match (before.state, input) {
-                (State::Master, Input::AddressesLost) => skew_time,
+                (State::Master, Input::AddressesLost | Input::Group(GroupCommand::Release)) => {
+                    skew_time
+                }
                 _ => down_interval,
             };
             self.until = now + wait(config, after.priority, self.shortest);
@@ -63,6 +68,17 @@ impl Patience {
         let Step { now, before, after, config, installed, .. } = *step;
         if before.state != State::Backup {
             return Ok(());
+        }
+        // What was lost may have been advertisements: there is time for the next one.
+        let next = now + self.shortest;
+        if matches!(step.input, Input::Overflow)
+            && after.state == State::Backup
+            && self.rearms == 0
+            && !installed
+            && after.deadline.is_some_and(|deadline| deadline < next)
+        {
+            let found = format!("lost packets, and waits until {:?} at {now}", after.deadline);
+            return Err((Invariant::Hardening, found));
         }
         if after.statistics.late_wakes != before.statistics.late_wakes {
             self.rearms += 1;
@@ -94,8 +110,9 @@ impl Patience {
         self.shortest = self.shortest.min(interval);
         self.longest = self.longest.max(interval);
         let until = now + down_interval(config, after.priority, interval);
-        // A worse Master may be tolerated, or about to be replaced.
-        let follows = heard.priority >= after.priority;
+        // A worse Master may be tolerated, or about to be replaced; without preemption it is neither.
+        let preempts = config.preempt_mode || after.priority.is_owner();
+        let follows = heard.priority >= after.priority || !preempts;
         if follows {
             self.rearms = 0;
         }
