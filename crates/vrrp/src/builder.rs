@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
@@ -22,6 +23,7 @@ use crate::port::{Port, Wants};
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
 use crate::socket::Device;
+use crate::sync_group::SyncGroups;
 use crate::virtual_router::VirtualRouter;
 
 /// Where journals are kept unless [`RouterBuilder::run_directory`] says otherwise.
@@ -32,16 +34,26 @@ const RUN_DIRECTORY: &str = "/run/vrrp";
 #[must_use = "a builder does nothing before build() or start()"]
 pub struct RouterBuilder {
     virtual_routers: Vec<VirtualRouter>,
+    sync_groups: Vec<SyncGroup>,
     run_directory: PathBuf,
     release_timeout: Duration,
     event_capacity: usize,
     remove_orphans: bool,
 }
 
+/// What an operator says about one sync group.
+#[derive(Debug)]
+pub(crate) struct SyncGroup {
+    pub(crate) name: Arc<str>,
+    /// The names of virtual routers.
+    pub(crate) members: Vec<String>,
+}
+
 impl Default for RouterBuilder {
     fn default() -> Self {
         Self {
             virtual_routers: Vec::new(),
+            sync_groups: Vec::new(),
             run_directory: PathBuf::from(RUN_DIRECTORY),
             release_timeout: Duration::from_secs(5),
             event_capacity: 4096,
@@ -63,6 +75,35 @@ impl RouterBuilder {
         virtual_routers: impl IntoIterator<Item = VirtualRouter>,
     ) -> Self {
         self.virtual_routers.extend(virtual_routers);
+        self
+    }
+
+    /// Adds a sync group: its virtual routers, called by their names, are Master all together or none of them. So a gateway
+    /// that loses one of its links leaves the other one, too. Who would be Master waits until all would; a fault of one
+    /// takes all down ([`Fault::SyncGroup`](vrrp_fsm::Fault::SyncGroup)). A virtual router can be in one group.
+    /// [`Status::sync_group`](crate::Status::sync_group) tells for whom a group waits,
+    /// [`EventKind::SyncGroupChanged`](crate::EventKind::SyncGroupChanged) when all are in one state.
+    ///
+    /// All virtual routers of a group should have the same order of priorities on all hosts. The rules are those of
+    /// [`vrrp_fsm::SyncGroup`].
+    ///
+    /// ```no_run
+    /// # use vrrp::{Router, VirtualRouter, Vrid};
+    /// let outside = VirtualRouter::new("outside", Vrid::new(51)?, "eth0").address("192.0.2.1/24".parse()?);
+    /// let inside = VirtualRouter::new("inside", Vrid::new(52)?, "eth1").address("10.0.0.1/24".parse()?);
+    /// let router = Router::builder()
+    ///     .virtual_routers([outside.candidate(true), inside.candidate(true)])
+    ///     .sync_group("gateway", ["outside", "inside"])
+    ///     .start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sync_group<M: Into<String>>(
+        mut self,
+        name: impl AsRef<str>,
+        members: impl IntoIterator<Item = M>,
+    ) -> Self {
+        let members = members.into_iter().map(Into::into).collect();
+        self.sync_groups.push(SyncGroup { name: Arc::from(name.as_ref()), members });
         self
     }
 
@@ -99,11 +140,15 @@ impl RouterBuilder {
     /// # Errors
     ///
     /// See [`BuildError`]; nothing is configured in the kernel then.
-    pub fn build(self) -> Result<Router, BuildError> {
+    pub fn build(mut self) -> Result<Router, BuildError> {
         if self.virtual_routers.is_empty() {
             return Err(BuildError::NoVirtualRouters);
         }
         check_unique(&self.virtual_routers)?;
+        let groups = SyncGroups::new(&self.sync_groups, &self.virtual_routers)?;
+        for (index, virtual_router) in self.virtual_routers.iter_mut().enumerate() {
+            virtual_router.set_sync_group(groups.contains(index));
+        }
         let mut reactor = open("the event loop", Reactor::new())?;
         // The monitor before the tables, so that nothing falls between.
         let monitor = Monitor::open()?;
@@ -149,8 +194,8 @@ impl RouterBuilder {
             monitor,
             shared,
             instances,
-            commands,
-            handle,
+            groups,
+            (commands, handle),
             self.release_timeout,
         );
         // From here on the kernel is changed, and nothing can fail.

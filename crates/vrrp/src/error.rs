@@ -43,6 +43,44 @@ pub enum BuildError {
         /// Their interface.
         interface: String,
     },
+    /// A sync group is to have no members.
+    #[error(
+        "sync group {group:?} has no members: name the virtual routers that are to be Master together"
+    )]
+    EmptySyncGroup {
+        /// The group's name.
+        group: String,
+        /// What the group's machine says.
+        source: vrrp_fsm::EmptySyncGroup,
+    },
+    /// Two sync groups have one name.
+    #[error("two sync groups are named {name:?}: names must be unique")]
+    DuplicateSyncGroup {
+        /// The name.
+        name: String,
+    },
+    /// A member of a sync group is not configured.
+    #[error("sync group {group:?}: there is no virtual router {member:?}; there are: {}", existing.join(", "))]
+    UnknownMember {
+        /// The group's name.
+        group: String,
+        /// The virtual router that is not there.
+        member: String,
+        /// Those that are.
+        existing: Vec<String>,
+    },
+    /// A virtual router is in two sync groups, or twice in one.
+    #[error(
+        "virtual router {member:?} is in sync group {first:?} and again in {second:?}: it can be in one"
+    )]
+    DuplicateMember {
+        /// The virtual router's name.
+        member: String,
+        /// The group that has it.
+        first: String,
+        /// The group that wants it as well, maybe the same.
+        second: String,
+    },
     /// An advertised address is needed at least to know the family.
     #[error(
         "virtual router {virtual_router:?} has no virtual address: add one with VirtualRouter::address"

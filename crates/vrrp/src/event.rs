@@ -16,7 +16,7 @@ use vrrp_fsm::{Conflict, Discard, Fault, Reason, State};
 pub struct Event {
     /// When, by the wall clock: for people to read, never to compare with.
     pub at: SystemTime,
-    /// The name of the virtual router.
+    /// The name of the virtual router; of the sync group for [`EventKind::SyncGroupChanged`].
     pub virtual_router: Arc<str>,
     /// What.
     pub kind: EventKind,
@@ -37,6 +37,13 @@ pub enum EventKind {
         reason: Reason,
         /// Orders the masterships of this process; not a fencing token.
         term: u64,
+    },
+    /// All members of a sync group are in another state than before.
+    SyncGroupChanged {
+        /// The state before.
+        from: State,
+        /// The state now.
+        to: State,
     },
     /// There are, or were, two Masters; ours has more right to it and announces its addresses again at the end.
     Contended {
@@ -131,7 +138,9 @@ impl EventKind {
     #[must_use]
     pub const fn level(&self) -> log::Level {
         match self {
-            Self::StateChanged { .. } | Self::FaultCleared(_) => log::Level::Info,
+            Self::StateChanged { .. } | Self::SyncGroupChanged { .. } | Self::FaultCleared(_) => {
+                log::Level::Info
+            }
             Self::Conflict { .. } => log::Level::Error,
             Self::Contended { .. }
             | Self::Fault(_)
@@ -161,6 +170,7 @@ impl fmt::Display for EventKind {
             Self::StateChanged { from, to, reason, term: _ } => {
                 write!(f, "{from} -> {to}: {reason}")
             }
+            Self::SyncGroupChanged { from, to } => write!(f, "{from} -> {to}: all members"),
             Self::Contended { winner, loser, duration, ongoing: true } => {
                 write!(
                     f,

@@ -8,8 +8,8 @@ use reactor::Clock;
 use vip_netlink::{Announcer, Client, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
-    Condition, Datagram, EffectFailed, Fault, Faults, Instant, MAX_DATAGRAM_LEN, Output, PathId,
-    Send, SendFailed, State, TrackerId, Tracking, VirtualRouter as Machine, Wanted,
+    Condition, Datagram, EffectFailed, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN,
+    Output, PathId, Send, SendFailed, State, TrackerId, Tracking, VirtualRouter as Machine, Wanted,
 };
 
 use crate::addresses::Addresses;
@@ -243,6 +243,13 @@ impl Instance {
             self.machine.handle_fault_cleared(now, fault);
         }
         self.work(shared);
+    }
+
+    /// What the sync group wants. Addresses are worked on in the next step, so that first all members advertise.
+    pub(crate) fn handle_group(&mut self, command: GroupCommand, shared: &mut Shared) {
+        let now = self.synchronize(shared);
+        self.machine.handle_group(now, command);
+        self.carry_out(shared);
     }
 
     pub(crate) fn set_source(&mut self, source: Option<IpAddr>, shared: &mut Shared) {

@@ -89,6 +89,7 @@ mod handle;
 mod instance;
 mod kernel;
 mod links;
+mod orders;
 mod orphans;
 mod port;
 mod promotion;
@@ -97,6 +98,7 @@ mod router;
 mod running;
 mod socket;
 mod status;
+mod sync_group;
 mod sys;
 mod virtual_router;
 
@@ -112,7 +114,7 @@ pub use journal::JournalError;
 pub use orphans::{Orphan, remove_orphans};
 pub use router::Router;
 pub use running::RunningRouter;
-pub use status::{Status, TrackerStatus, VirtualRouterStatus};
+pub use status::{Status, SyncGroupStatus, TrackerStatus, VirtualRouterStatus};
 pub use vip_netlink::Announcements;
 pub use virtual_router::VirtualRouter;
 

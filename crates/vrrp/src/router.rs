@@ -17,16 +17,17 @@ use crossbeam_channel::Receiver;
 use reactor::{Clock, Reactor, Timers, Token};
 use vip_netlink::{Monitor, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
-use vrrp_fsm::{Counter, Demux, Fault, Instant, Key, PathId, PathMode, Route};
+use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, PathMode, Route};
 
 use crate::builder::RouterBuilder;
 use crate::error::ShutdownError;
 use crate::event::{EventKind, Events};
-use crate::handle::{Command, Handle, answer};
+use crate::handle::{Command, Handle};
 use crate::instance::{Instance, Shared};
 use crate::kernel::Changes;
 use crate::socket::control::Control;
 use crate::status::Status;
+use crate::sync_group::SyncGroups;
 use crate::sys::{Batch, Received};
 
 /// The most datagrams that are read from one socket in one turn: more than its queue holds.
@@ -52,6 +53,7 @@ pub struct Router {
     pub(crate) monitor: Monitor,
     pub(crate) shared: Shared,
     pub(crate) instances: Vec<Instance>,
+    groups: SyncGroups,
     demux: Demux,
     /// The virtual addresses by the kernel's key: of which virtual router, at which place.
     pub(crate) virtual_addresses: BTreeMap<(u32, IpAddr, u8), Vec<(usize, usize)>>,
@@ -65,8 +67,8 @@ pub struct Router {
     pub(crate) changes: Changes,
     overflows: u64,
     overflow_told: Option<Instant>,
-    stopping: bool,
-    ended: bool,
+    pub(crate) stopping: bool,
+    pub(crate) ended: bool,
     release_timeout: Duration,
 }
 
@@ -88,8 +90,8 @@ impl Router {
         monitor: Monitor,
         shared: Shared,
         instances: Vec<Instance>,
-        commands: Receiver<Command>,
-        handle: Handle,
+        groups: SyncGroups,
+        (commands, handle): (Receiver<Command>, Handle),
         release_timeout: Duration,
     ) -> Self {
         let ready = reactor::Events::with_capacity(shared.ports.len() + 2);
@@ -99,6 +101,7 @@ impl Router {
             monitor,
             shared,
             instances,
+            groups,
             demux: Demux::new(),
             virtual_addresses: BTreeMap::new(),
             timers: Timers::new(),
@@ -153,6 +156,7 @@ impl Router {
                 .iter()
                 .map(|instance| instance.status(&self.shared))
                 .collect(),
+            sync_groups: self.groups.status(&self.instances),
             unclaimed: Counter::ALL
                 .into_iter()
                 .map(|cause| (cause, self.demux.discarded(cause)))
@@ -335,7 +339,7 @@ impl Router {
                     (port, receiver),
                     &received,
                     &mut self.demux,
-                    &mut self.instances,
+                    (&mut self.instances, &mut self.groups),
                     &mut self.shared,
                     &mut self.timers,
                 );
@@ -382,51 +386,12 @@ impl Router {
         }
     }
 
-    fn obey(&mut self, command: Command) {
-        match command {
-            // Too late: the one who waits for an answer learns it from the end of the channel.
-            Command::Campaign { .. } | Command::Lead { .. } | Command::Candidate { .. }
-                if self.ended => {}
-            Command::Campaign { router, campaign, reply } => {
-                self.with(router, |instance, shared| instance.campaign(campaign, reply, shared));
-            }
-            Command::Lead { router, campaign, reply } => {
-                let now = self.shared.now();
-                if let Some(instance) = self.instances.get_mut(router) {
-                    let granted = instance.lead(campaign);
-                    // The one who asked has gone: the resignation of that leadership is on its way.
-                    answer(&reply, granted.ok_or_else(|| instance.machine.why(now)));
-                }
-            }
-            Command::Resign { router, campaign, released } => {
-                self.with(router, |instance, shared| instance.resign(campaign, released, shared));
-            }
-            Command::Candidate { router, candidate } => {
-                self.with(router, |instance, shared| instance.set_candidate(candidate, shared));
-            }
-            Command::Priority { router, priority } => {
-                self.with(router, |instance, shared| instance.set_priority(priority, shared));
-            }
-            Command::Tracker { router, tracker, condition } => {
-                self.with(router, |instance, shared| {
-                    instance.set_tracker(tracker, condition, shared);
-                });
-            }
-            Command::Ready { router, ready } => {
-                self.with(router, |instance, shared| {
-                    instance.set_fault(Fault::NotReady, !ready, shared);
-                });
-            }
-            Command::Status { reply } => answer(&reply, self.status()),
-            Command::Shutdown => self.stopping = true,
-        }
-    }
-
     /// Lets one virtual router act, and notes its next deadline.
     pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut Instance, &mut Shared)) {
         if let Some(instance) = self.instances.get_mut(index) {
             act(instance, &mut self.shared);
-            schedule(index, instance, &self.shared, &mut self.timers);
+            let all = (self.instances.as_mut_slice(), &mut self.groups);
+            conclude(index, all, &mut self.shared, &mut self.timers);
         }
     }
 }
@@ -439,6 +404,21 @@ fn keys(instance: &Instance, shared: &Shared) -> Vec<Key> {
     match config.paths.first().map(|path| &path.mode) {
         Some(PathMode::Unicast { peers }) => peers.iter().map(|peer| key(Some(*peer))).collect(),
         _ => vec![key(None)],
+    }
+}
+
+/// What follows from an input of a virtual router: for its sync group, and for the deadlines.
+fn conclude(
+    index: usize,
+    (instances, groups): (&mut [Instance], &mut SyncGroups),
+    shared: &mut Shared,
+    timers: &mut Timers<usize, Instant>,
+) {
+    groups.settle(index, instances, shared, |index, instance, shared| {
+        schedule(index, instance, shared, timers);
+    });
+    if let Some(instance) = instances.get(index) {
+        schedule(index, instance, shared, timers);
     }
 }
 
@@ -459,7 +439,7 @@ fn deliver(
     (port, socket): (usize, usize),
     received: &Received<'_>,
     demux: &mut Demux,
-    instances: &mut [Instance],
+    (instances, groups): (&mut [Instance], &mut SyncGroups),
     shared: &mut Shared,
     timers: &mut Timers<usize, Instant>,
 ) -> bool {
@@ -482,7 +462,7 @@ fn deliver(
         && let Some(instance) = instances.get_mut(index)
     {
         instance.handle_datagram(now, datagram, shared);
-        schedule(index, instance, shared, timers);
+        conclude(index, (instances, groups), shared, timers);
     }
     lost
 }

@@ -1,5 +1,6 @@
 //! What a router does at one moment, and why.
 
+use core::fmt;
 use core::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use vrrp_fsm::{Condition, Counter, Faults, Influence, State, Statistics, Why};
 pub struct Status {
     /// The virtual routers, in the order they were added in.
     pub virtual_routers: Vec<VirtualRouterStatus>,
+    /// The sync groups, in the order they were added in.
+    pub sync_groups: Vec<SyncGroupStatus>,
     /// Datagrams that belong to none of the virtual routers, by cause. The kernel's filter keeps those of foreign VRIDs away,
     /// so that they are not even counted.
     pub unclaimed: Vec<(Counter, u64)>,
@@ -26,6 +29,12 @@ impl Status {
     #[must_use]
     pub fn virtual_router(&self, name: &str) -> Option<&VirtualRouterStatus> {
         self.virtual_routers.iter().find(|status| status.name.as_ref() == name)
+    }
+
+    /// The sync group of this name.
+    #[must_use]
+    pub fn sync_group(&self, name: &str) -> Option<&SyncGroupStatus> {
+        self.sync_groups.iter().find(|status| status.name.as_ref() == name)
     }
 }
 
@@ -73,4 +82,59 @@ pub struct TrackerStatus {
     pub condition: Condition,
     /// What that does to the virtual router.
     pub influence: Influence,
+}
+
+/// A snapshot of one sync group: the answer to "for whom does it wait?".
+///
+/// `Display` gives one sentence for an operator.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SyncGroupStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The latest state that all members had.
+    pub state: State,
+    /// The virtual routers in it.
+    pub members: Vec<Arc<str>>,
+    /// Those that cannot take part, and keep the others from it: their own [`VirtualRouterStatus::why`] tells why.
+    pub unable: Vec<Arc<str>>,
+    /// Those that would be Master, and wait for the others.
+    pub asking: Vec<Arc<str>>,
+}
+
+impl fmt::Display for SyncGroupStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.state)?;
+        let is_waited_for = |member: &&Arc<str>| !self.asking.contains(member);
+        let waited_for: Vec<&str> =
+            self.members.iter().filter(is_waited_for).map(AsRef::as_ref).collect();
+        if !self.unable.is_empty() {
+            write!(f, "; cannot take part: {}", self.unable.join(", "))
+        } else if !self.asking.is_empty() {
+            write!(f, "; waits for {}", waited_for.join(", "))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_tells_for_whom_it_waits() {
+        let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect();
+        let status = |unable: &[&str], asking: &[&str]| SyncGroupStatus {
+            name: Arc::from("gateway"),
+            state: State::Backup,
+            members: names(&["outside", "inside"]),
+            unable: names(unable),
+            asking: names(asking),
+        };
+        assert_eq!(status(&[], &[]).to_string(), "backup");
+        assert_eq!(status(&[], &["inside"]).to_string(), "backup; waits for outside");
+        let unable = status(&["outside"], &["inside"]).to_string();
+        assert_eq!(unable, "backup; cannot take part: outside");
+    }
 }

@@ -349,6 +349,11 @@ impl VirtualRouter {
         self
     }
 
+    /// Whether it is in a sync group, which the builder knows.
+    pub(crate) fn set_sync_group(&mut self, member: bool) {
+        self.template.0.sync_group = member;
+    }
+
     /// The address family: what was said, else that of the first advertised address.
     pub(crate) fn decide_family(&self) -> Result<AddressFamily, BuildError> {
         self.family

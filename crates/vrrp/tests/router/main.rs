@@ -22,6 +22,7 @@ mod neighbours;
 mod order;
 mod restart;
 mod support;
+mod sync_group;
 mod told;
 mod trackers;
 mod transport;

@@ -1,0 +1,48 @@
+//! Orders and questions of other threads, carried out in the router's.
+
+use vrrp_fsm::Fault;
+
+use crate::handle::{Command, answer};
+use crate::router::Router;
+
+impl Router {
+    pub(crate) fn obey(&mut self, command: Command) {
+        match command {
+            // Too late: the one who waits for an answer learns it from the end of the channel.
+            Command::Campaign { .. } | Command::Lead { .. } | Command::Candidate { .. }
+                if self.ended => {}
+            Command::Campaign { router, campaign, reply } => {
+                self.with(router, |instance, shared| instance.campaign(campaign, reply, shared));
+            }
+            Command::Lead { router, campaign, reply } => {
+                let now = self.shared.now();
+                if let Some(instance) = self.instances.get_mut(router) {
+                    let granted = instance.lead(campaign);
+                    // The one who asked has gone: the resignation of that leadership is on its way.
+                    answer(&reply, granted.ok_or_else(|| instance.machine.why(now)));
+                }
+            }
+            Command::Resign { router, campaign, released } => {
+                self.with(router, |instance, shared| instance.resign(campaign, released, shared));
+            }
+            Command::Candidate { router, candidate } => {
+                self.with(router, |instance, shared| instance.set_candidate(candidate, shared));
+            }
+            Command::Priority { router, priority } => {
+                self.with(router, |instance, shared| instance.set_priority(priority, shared));
+            }
+            Command::Tracker { router, tracker, condition } => {
+                self.with(router, |instance, shared| {
+                    instance.set_tracker(tracker, condition, shared);
+                });
+            }
+            Command::Ready { router, ready } => {
+                self.with(router, |instance, shared| {
+                    instance.set_fault(Fault::NotReady, !ready, shared);
+                });
+            }
+            Command::Status { reply } => answer(&reply, self.status()),
+            Command::Shutdown => self.stopping = true,
+        }
+    }
+}
