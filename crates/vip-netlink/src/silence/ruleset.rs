@@ -137,24 +137,19 @@ pub(super) fn replace(table: &str, silenced: &[Silenced], quiet: &[u32]) -> Vec<
     requests.push(nft::new_set(FAMILY_INET, table, QUIET, QUIET_NUMBER, INTERFACE));
     requests.extend(change(table, silenced, true));
     requests.extend(change_quiet(table, quiet, true));
-    // NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_ARP_IN, NF_ARP_OUT.
-    for (family, chain, hook) in [
-        (FAMILY_INET, "input", 1),
-        (FAMILY_INET, "output", 3),
-        (FAMILY_ARP, "input", 0),
-        (FAMILY_ARP, "output", 1),
-    ] {
+    // NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_ARP_OUT.
+    for (family, chain, hook) in
+        [(FAMILY_INET, "input", 1), (FAMILY_INET, "output", 3), (FAMILY_ARP, "output", 1)]
+    {
         requests.push(nft::new_chain(family, table, chain, hook));
     }
     let rules = input().into_iter().map(|rule| rule.request(FAMILY_INET, table, "input"));
     requests.extend(rules);
     let rules = output().into_iter().map(|rule| rule.request(FAMILY_INET, table, "output"));
     requests.extend(rules);
-    // Where an ARP message for Ethernet and IPv4 has its target and its sender (RFC 826).
-    for (chain, offset) in [("input", 24), ("output", 14)] {
-        let rule = Rule::new().key(NETWORK, offset, 4, None).in_set("muted").drop();
-        requests.push(rule.request(FAMILY_ARP, table, chain));
-    }
+    // Where an ARP message for Ethernet and IPv4 has its sender (RFC 826).
+    let rule = Rule::new().key(NETWORK, 14, 4, None).in_set("muted").drop();
+    requests.push(rule.request(FAMILY_ARP, table, "output"));
     requests
 }
 

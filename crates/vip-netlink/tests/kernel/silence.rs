@@ -1,6 +1,7 @@
 //! A host that has addresses and does not answer for them, asked from the other end of the cable.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Instant;
@@ -70,6 +71,30 @@ impl Host {
         let mut ping = Command::new("ping");
         ping.args(["-n", "-c1", "-W1", &format!("{address}{zone}")]);
         self.cable.there.output(&mut ping).unwrap().status.success()
+    }
+
+    /// Does it answer a neighbour who knows it and asks, by unicast, whether it is still there?
+    fn confirms(&self, address: &str) -> bool {
+        let own = self.cable.client().link("eth0").unwrap().mac.unwrap();
+        let mac = own.map(|octet| format!("{octet:02x}")).join(":");
+        self.cable
+            .there
+            .ip_batch([
+                "neighbour flush dev eth1",
+                &format!("neighbour replace {address} lladdr {mac} nud probe dev eth1"),
+            ])
+            .unwrap();
+        let capture = Capture::open(&self.cable.there, "eth1", Filter::Failover).unwrap();
+        let solicited = |frame: &Frame| {
+            let payload = frame.payload();
+            let of_it = payload.get(48..64).is_some_and(|target| {
+                IpAddr::from(<[u8; 16]>::try_from(target).unwrap()) == ip(address)
+            });
+            (of_it && payload.get(40) == Some(&136) && frame.source_mac() == Some(own))
+                .then_some(())
+        };
+        let found = capture.find(Duration::from_secs(3), solicited).unwrap();
+        found.is_some()
     }
 
     fn forget(&self) {
@@ -156,6 +181,7 @@ fn a_refused_address_is_found_and_takes_no_packets() {
         assert!(host.told_of(address) > 0, "{address} is not resolved any more");
         assert!(!host.ping(address), "{address}");
     }
+    assert!(host.confirms(VIP6), "RFC 9568 §6.4.3: neighbour solicitations must not be dropped");
     for address in [OWN4, OWN6] {
         assert!(host.answers(address), "{address}");
     }
@@ -200,7 +226,7 @@ fn what_is_there_is_read_replaced_and_made_anew() {
     let listed = nft(&namespace, "list ruleset");
     assert!(listed.contains("table inet others") && !listed.contains("chain other"), "{listed}");
     assert!(
-        listed.contains("ip daddr @muted4 drop") && listed.contains("arp daddr ip @muted drop"),
+        listed.contains("ip daddr @muted4 drop") && listed.contains("arp saddr ip @muted drop"),
         "{listed}"
     );
 

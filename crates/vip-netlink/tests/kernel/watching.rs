@@ -170,6 +170,20 @@ fn routes_that_go_without_a_word_are_missed_all_the_same() {
 }
 
 #[test]
+fn routes_that_go_with_their_source_address_are_missed() {
+    lab::need!(netns);
+    let cable = Cable::carrying();
+    cable.here.ip("address add 192.0.2.7/24 dev eth0").unwrap();
+    let mut watcher = Watcher::new(&cable, 1 << 20);
+    let vip = object(&format!("192.0.2.100/32 dev {}", cable.index));
+    let route = "route 198.51.100.0/24 via 192.0.2.1 dev";
+    let route = object(&format!("{route} {} src 192.0.2.100 proto 18", cable.index));
+    watcher.hold(&[vip.clone(), route.clone()]);
+    cable.here.ip("address del 192.0.2.100/32 dev eth0").unwrap();
+    assert_eq!(watcher.next(), [lost(&vip, None), lost(&route, None)]);
+}
+
+#[test]
 fn a_deletion_is_noticed_within_milliseconds() {
     lab::need!(netns);
     let _alone = lab::time_lock();
