@@ -201,7 +201,6 @@ impl VirtualRouter {
         datagram: &Datagram<'_>,
         sender: IpAddr,
     ) -> Result<Notes, Discard> {
-        let version = advertisement.version();
         let config = &self.config;
         if let ChecksumPolicy::Strict(expected) = config.checksum
             && !advertisement.has_checksum(expected)
@@ -213,8 +212,6 @@ impl VirtualRouter {
         }
         let authentic = match datagram.content() {
             Content::Authenticated(_) => config.authentication.verify_type(advertisement),
-            // Version 3 has no authentication (RFC 9568 §9).
-            Content::Message(_) if version == Version::V3 => Ok(()),
             Content::Message(_) | Content::BrokenHeader(_) | Content::Other { .. } => {
                 config.authentication.verify(advertisement)
             }

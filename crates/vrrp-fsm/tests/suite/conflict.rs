@@ -54,6 +54,19 @@ fn an_echo_is_no_conflict() {
 }
 
 #[test]
+fn a_number_that_was_not_used_yet_is_no_echo() {
+    let mut host = Host::started(config(100), OWN);
+    let mut now = at(0);
+    while host.wire.is_empty() {
+        now = host.step().unwrap();
+    }
+    let mut next = host.wire.pop_front().unwrap();
+    let used = u16::from_be_bytes([next.bytes[4], next.bytes[5]]);
+    next.bytes[4..6].copy_from_slice(&(used + 1).to_be_bytes());
+    assert_eq!(shouted(&mut host, now, &next), 1);
+}
+
+#[test]
 fn an_echo_to_a_former_master_is_no_conflict() {
     let mut host = Host::started(config(100), OWN);
     let mut now = at(0);

@@ -312,3 +312,14 @@ fn two_owners_of_both_versions_settle_by_address() {
     assert_eq!(wire.masters(), [1]);
     assert_eq!(wire.hosts[1].router.priority(), Priority::OWNER);
 }
+
+#[test]
+fn a_late_wake_counts_from_when_a_backup_of_version_2_may_have_expired() {
+    // The skew of priority 254 is 7.8 ms in version 2, and 78 ms in version 3 at this interval.
+    for (config, yields) in [(config(100), false), (dual(100), true)] {
+        let (mut host, _) = Host::master(config.advertisement_interval(SECOND * 10), "192.0.2.5");
+        let due = host.router.poll_timeout().unwrap();
+        host.timeout(due + SECOND * 20 + Duration::from_millis(10));
+        assert_eq!(host.router.state() == State::Backup, yields);
+    }
+}
