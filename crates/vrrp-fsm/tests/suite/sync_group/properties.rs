@@ -104,6 +104,7 @@ impl Observed {
         let before = self.ensemble.states();
         input(&mut self.ensemble, member, now);
         self.check(&before);
+        self.forget_if_stopped();
     }
 
     fn apply(&mut self, member: usize, op: &Op) {
@@ -161,6 +162,7 @@ impl Observed {
         self.is_verdict = true;
         input(&mut self.ensemble, self.now);
         self.check(&before);
+        self.forget_if_stopped();
         self.is_verdict = false;
     }
 
@@ -197,6 +199,13 @@ impl Observed {
         }
         let now = self.now;
         self.input(member, now, |ensemble, member, now| ensemble.receive(member, now, &packet));
+    }
+
+    /// Who starts again begins anew, and the owner is Master at once (RFC 9568 §6.4.1).
+    fn forget_if_stopped(&mut self) {
+        if self.ensemble.states()[0] == State::Initialize {
+            self.better.fill(None);
+        }
     }
 
     /// At rest all members are in one state, and it is the right one.
