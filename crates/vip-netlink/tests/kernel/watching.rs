@@ -150,6 +150,23 @@ fn moved_altered_and_unwanted_addresses_are_told_apart() {
 }
 
 #[test]
+fn an_address_that_another_host_has_is_told() {
+    lab::need!(netns);
+    let cable = Cable::carrying();
+    cable.there.ip("address add 2001:db8::100/64 dev eth1 nodad").unwrap();
+    let mut watcher = Watcher::new(&cable, 1 << 20);
+    let careless = object(&format!("2001:db8::100/128 dev {}", cable.index));
+    let careful = object(&format!("2001:db8::100/64 dev {} dad", cable.index));
+    watcher.hold(core::slice::from_ref(&careful));
+    assert_eq!(watcher.next(), [Deviation::Duplicate { object: careful.clone() }]);
+    watcher.watch.forget(careful.clone());
+    assert_eq!(watcher.client.remove(&[careful]), [Ok(Change::Made)]);
+    // Without detection nobody finds out.
+    watcher.hold(core::slice::from_ref(&careless));
+    assert_eq!(watcher.look(), []);
+}
+
+#[test]
 fn routes_that_go_without_a_word_are_missed_all_the_same() {
     lab::need!(netns);
     let cable = Cable::carrying();
