@@ -77,13 +77,24 @@ pub enum Table {
 #[derive(Debug, Default)]
 pub struct Watch {
     held: BTreeMap<ObjectKey, Held>,
-    /// Addresses that are held or shunned, and where they are: interface and prefix length.
-    places: BTreeMap<IpAddr, BTreeMap<(u32, u8), Address>>,
+    /// Addresses that are held or shunned, and where they are.
+    places: BTreeMap<IpAddr, Places>,
     shunned: BTreeSet<IpAddr>,
+    /// How many routes are held.
+    routes: usize,
     stale: BTreeSet<Table>,
     /// What has changed since the last look.
     changed: BTreeSet<ObjectKey>,
     intruders: VecDeque<Address>,
+}
+
+/// Where an address is.
+#[derive(Debug, Default)]
+struct Places {
+    /// Interfaces and prefix lengths.
+    at: BTreeSet<(u32, u8)>,
+    /// How many held objects it is part of.
+    holders: usize,
 }
 
 #[derive(Debug)]
@@ -111,19 +122,35 @@ impl Watch {
     /// From now on it shall be there. It is taken to be so until there is news of it.
     pub fn hold(&mut self, object: impl Into<Object>) {
         let object = object.into();
-        if let Object::Address(address) = &object {
-            self.places.entry(address.ip()).or_default();
+        let held = Held { state: State::There, told: State::There, object: object.clone() };
+        if self.held.insert(object.key(), held).is_some() {
+            return;
         }
-        let held = Held { state: State::There, told: State::There, object };
-        self.held.insert(held.object.key(), held);
+        match object {
+            Object::Address(address) => {
+                let places = self.places.entry(address.ip()).or_default();
+                places.holders = places.holders.saturating_add(1);
+            }
+            Object::Route(_) => self.routes = self.routes.saturating_add(1),
+            Object::Rule(_) => {}
+        }
     }
 
     /// From now on it may be there or not.
     pub fn forget(&mut self, object: impl Into<Object>) {
         let object = object.into();
-        self.held.remove(&object.key());
-        if let Object::Address(address) = object {
-            self.forget_place(address.ip());
+        if self.held.remove(&object.key()).is_none() {
+            return;
+        }
+        match object {
+            Object::Address(address) => {
+                if let Some(places) = self.places.get_mut(&address.ip()) {
+                    places.holders = places.holders.saturating_sub(1);
+                }
+                self.forget_places(address.ip());
+            }
+            Object::Route(_) => self.routes = self.routes.saturating_sub(1),
+            Object::Rule(_) => {}
         }
     }
 
@@ -136,12 +163,12 @@ impl Watch {
     /// The end of [`shun`](Self::shun).
     pub fn allow(&mut self, ip: IpAddr) {
         self.shunned.remove(&ip);
-        self.forget_place(ip);
+        self.forget_places(ip);
     }
 
-    fn forget_place(&mut self, ip: IpAddr) {
-        let held = |key: &ObjectKey| matches!(key, ObjectKey::Address(_, held, _) if *held == ip);
-        if !self.shunned.contains(&ip) && !self.held.keys().any(held) {
+    fn forget_places(&mut self, ip: IpAddr) {
+        let unheld = self.places.get(&ip).is_some_and(|places| places.holders == 0);
+        if unheld && !self.shunned.contains(&ip) {
             self.places.remove(&ip);
         }
     }
@@ -194,7 +221,7 @@ impl Watch {
 
     /// The kernel does not tell of routes that go with an interface or an address.
     fn doubt_routes(&mut self) {
-        if self.held.keys().any(|key| matches!(key, ObjectKey::Route(_))) {
+        if self.routes > 0 {
             self.stale.insert(Table::Routes);
         }
     }
@@ -217,7 +244,7 @@ impl Watch {
     pub fn handle_addresses(&mut self, present: &[PresentAddress]) {
         self.stale.remove(&Table::Addresses);
         for places in self.places.values_mut() {
-            places.clear();
+            places.at.clear();
         }
         let keys: BTreeSet<_> = present.iter().map(|present| present.address.key()).collect();
         self.set_missing(|object| match object {
@@ -273,7 +300,7 @@ impl Watch {
         let address = &present.address;
         let Some(places) = self.places.get_mut(&address.ip()) else { return };
         let place = (address.interface(), address.prefix_len());
-        let is_new = places.insert(place, address.clone()).is_none();
+        let is_new = places.at.insert(place);
         if is_new && self.shunned.contains(&address.ip()) {
             self.intruders.push_back(address.clone());
         }
@@ -287,7 +314,7 @@ impl Watch {
 
     fn note_no_address(&mut self, address: &Address) {
         if let Some(places) = self.places.get_mut(&address.ip()) {
-            places.remove(&(address.interface(), address.prefix_len()));
+            places.at.remove(&(address.interface(), address.prefix_len()));
         }
         let (interface, ip, len) = address.key();
         self.set(ObjectKey::Address(interface, ip, len), State::Gone);
@@ -314,7 +341,7 @@ impl Watch {
         while let Some(address) = self.intruders.pop_front() {
             let place = (address.interface(), address.prefix_len());
             let places = self.places.get(&address.ip());
-            let still = places.is_some_and(|places| places.contains_key(&place));
+            let still = places.is_some_and(|places| places.at.contains(&place));
             if still && self.shunned.contains(&address.ip()) {
                 return Some(Deviation::Intruded { address });
             }
@@ -339,7 +366,7 @@ impl Watch {
     fn place_of(&self, object: &Object) -> Option<u32> {
         let Object::Address(address) = object else { return None };
         let places = self.places.get(&address.ip())?;
-        places.first_key_value().map(|((interface, _), _)| *interface)
+        places.at.first().map(|(interface, _)| *interface)
     }
 }
 

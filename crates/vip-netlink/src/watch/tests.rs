@@ -97,6 +97,31 @@ fn an_address_where_it_shall_not_be() {
 }
 
 #[test]
+fn what_is_forgotten_leaves_nothing_behind() {
+    let mut watch = Watch::new();
+    let both = ["192.0.2.100/24 dev 3", "192.0.2.100/32 dev 4"];
+    for text in both.into_iter().chain(both) {
+        watch.hold(object(text));
+    }
+    watch.shun(address(both[0]).ip());
+    watch.forget(object(both[0]));
+    watch.forget(object(both[0]));
+    watch.handle_event(&Event::AddressRemoved(address(both[0])));
+    watch.handle_event(&Event::AddressRemoved(address(both[1])));
+    assert_eq!(all(&mut watch), [lost(both[1], None)]);
+    watch.forget(object(both[1]));
+    assert_eq!((watch.held.len(), watch.places.len()), (0, 1));
+    watch.allow(address(both[0]).ip());
+    assert_eq!(watch.places.len(), 0);
+    watch.hold(object(ROUTE));
+    watch.hold(object(ROUTE));
+    watch.forget(object(ROUTE));
+    watch.forget(object(ROUTE));
+    watch.handle_event(&Event::AddressRemoved(address(VIP)));
+    assert_eq!(watch.stale().count(), 0);
+}
+
+#[test]
 fn lost_news_make_every_table_stale_and_tables_tell_the_truth() {
     let mut watch = Watch::new();
     for text in [VIP, ROUTE, RULE] {
