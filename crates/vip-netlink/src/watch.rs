@@ -72,7 +72,7 @@ pub enum Table {
 /// watch.handle_event(&Event::AddressRemoved(vip.clone())); // from Monitor::poll
 /// let lost = Deviation::Lost { object: vip.into(), now_on: None };
 /// assert_eq!(watch.poll_output(), Some(lost));
-/// # Ok::<(), vip_netlink::InvalidAddress>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Watch {
