@@ -1,7 +1,6 @@
 //! A host that has addresses and does not answer for them, asked from the other end of the cable.
 
 use core::net::IpAddr;
-use core::time::Duration;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Instant;
@@ -77,6 +76,7 @@ impl Host {
     fn confirms(&self, address: &str) -> bool {
         let own = self.cable.client().link("eth0").unwrap().mac.unwrap();
         let mac = own.map(|octet| format!("{octet:02x}")).join(":");
+        let capture = Capture::open(&self.cable.there, "eth1", Filter::Failover).unwrap();
         self.cable
             .there
             .ip_batch([
@@ -84,7 +84,6 @@ impl Host {
                 &format!("neighbour replace {address} lladdr {mac} nud probe dev eth1"),
             ])
             .unwrap();
-        let capture = Capture::open(&self.cable.there, "eth1", Filter::Failover).unwrap();
         let solicited = |frame: &Frame| {
             let payload = frame.payload();
             let of_it = payload.get(48..64).is_some_and(|target| {
@@ -93,7 +92,7 @@ impl Host {
             (of_it && payload.get(40) == Some(&136) && frame.source_mac() == Some(own))
                 .then_some(())
         };
-        let found = capture.find(Duration::from_secs(3), solicited).unwrap();
+        let found = capture.find(PATIENCE, solicited).unwrap();
         found.is_some()
     }
 
