@@ -138,3 +138,16 @@ fn a_release_is_over_when_the_addresses_are_gone() {
     host.answer(now, Ok(()));
     assert!(host.router.is_released());
 }
+
+#[test]
+fn a_refresh_that_is_configured_later_begins_then() {
+    let (mut host, now) = Host::master(config(100), "192.0.2.5");
+    let later = config(100).announce_refresh(Some(SECOND * 10));
+    host.router.handle_config(now, later).unwrap();
+    host.carry_out(now);
+    host.run_until(now + SECOND * 10);
+    assert_eq!(announcements(&host.log), 1);
+    host.router.handle_config(now + SECOND * 10, config(100)).unwrap();
+    host.run_until(now + SECOND * 60);
+    assert_eq!(announcements(&host.log), 1, "and ends when it is taken away");
+}
