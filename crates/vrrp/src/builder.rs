@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -165,15 +165,19 @@ impl RouterBuilder {
         let mut instances = Vec::with_capacity(machines.len());
         for (virtual_router, machine) in self.virtual_routers.iter().zip(machines) {
             let index = instances.len();
-            let port =
-                ports.iter().position(|port| port.members.contains(&index)).unwrap_or_default();
-            let (journal, left) =
-                open_journal(&self.run_directory, virtual_router, machine.config().family)?;
+            let family = machine.config().family;
+            let through = virtual_router.effective_paths().into_iter().filter_map(|path| {
+                let is_its =
+                    |port: &Port| (&port.device.name, port.family) == (&path.interface, family);
+                ports.iter().position(is_its)
+            });
+            let through = through.collect();
+            let (journal, left) = open_journal(&self.run_directory, virtual_router, family)?;
             leftovers.extend(left.into_iter().map(|text| (index, text)));
             let held = held(virtual_router, &links, &present)?;
             let keep_foreign = machine.priority().is_owner();
             let addresses = Addresses::new(held, Some(journal), keep_foreign);
-            instances.push(Instance::new(virtual_router.clone(), machine, addresses, port));
+            instances.push(Instance::new(virtual_router.clone(), machine, addresses, through));
         }
 
         let names = self.virtual_routers.iter().map(Names::of).collect();
@@ -221,12 +225,15 @@ impl RouterBuilder {
         for virtual_router in &self.virtual_routers {
             let name = || virtual_router.name.to_string();
             let config = virtual_router.config()?;
-            let link = find(links, virtual_router, &virtual_router.interface)?;
-            if virtual_router.peers.is_empty() && !link.multicast {
-                return Err(BuildError::NoMulticast {
-                    virtual_router: name(),
-                    interface: virtual_router.interface.clone(),
-                });
+            find(links, virtual_router, &virtual_router.interface)?;
+            for path in virtual_router.effective_paths() {
+                let link = find(links, virtual_router, &path.interface)?;
+                if path.is_multicast() && !link.multicast {
+                    return Err(BuildError::NoMulticast {
+                        virtual_router: name(),
+                        interface: path.interface,
+                    });
+                }
             }
             let seed = u64::from(virtual_router.vrid.get()) << 32 | u64::from(std::process::id());
             let machine = Machine::new(config, seed)
@@ -237,19 +244,25 @@ impl RouterBuilder {
     }
 
     fn ports(&self, reactor: &mut Reactor, links: &Links) -> Result<Vec<Port>, BuildError> {
-        let mut members: BTreeMap<(String, AddressFamily), Vec<usize>> = BTreeMap::new();
+        let mut members: BTreeMap<(String, AddressFamily), (BTreeSet<usize>, bool)> =
+            BTreeMap::new();
         for (index, virtual_router) in self.virtual_routers.iter().enumerate() {
-            let key = (virtual_router.interface.clone(), virtual_router.decide_family()?);
-            members.entry(key).or_default().push(index);
+            let family = virtual_router.decide_family()?;
+            for path in virtual_router.effective_paths() {
+                let multicast = path.is_multicast();
+                let port = members.entry((path.interface, family)).or_default();
+                port.0.insert(index);
+                port.1 |= multicast;
+            }
         }
         let mut ports = Vec::with_capacity(members.len());
-        for ((name, family), members) in members {
+        for ((name, family), (members, multicast)) in members {
             let here = || members.iter().filter_map(|index| self.virtual_routers.get(*index));
             let Some(link) = links.by_name(&name) else { continue };
             let vrids: Vec<Vrid> = here().map(|virtual_router| virtual_router.vrid).collect();
-            let multicast = here().any(|virtual_router| virtual_router.peers.is_empty());
             let authentication_header = here().any(VirtualRouter::has_authentication_header);
             let wants = Wants { vrids, multicast, authentication_header };
+            let members = members.iter().copied().collect();
             let device = Device { name: name.clone(), index: link.index };
             let token = router::port_token(ports.len());
             let port = Port::open(reactor, token, device, family, members, wants);
@@ -288,30 +301,37 @@ fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result<(), BuildE
 }
 
 fn check_unique(virtual_routers: &[VirtualRouter]) -> Result<(), BuildError> {
-    for (index, later) in virtual_routers.iter().enumerate() {
-        for (index, (name, _)) in later.trackers.iter().enumerate() {
-            if later.trackers.iter().take(index).any(|(earlier, _)| earlier == name) {
-                return Err(BuildError::DuplicateTracker {
-                    virtual_router: later.name.to_string(),
-                    name: name.to_string(),
-                });
+    let mut names = BTreeSet::new();
+    // By what the demultiplexer tells them apart.
+    let mut known: BTreeMap<_, &VirtualRouter> = BTreeMap::new();
+    for virtual_router in virtual_routers {
+        let name = || virtual_router.name.to_string();
+        for (index, (tracker, _)) in virtual_router.trackers.iter().enumerate() {
+            let mut earlier = virtual_router.trackers.iter().take(index);
+            if earlier.any(|(earlier, _)| earlier == tracker) {
+                let tracker = tracker.to_string();
+                return Err(BuildError::DuplicateTracker { virtual_router: name(), name: tracker });
             }
         }
-        for earlier in virtual_routers.iter().take(index) {
-            if earlier.name == later.name {
-                return Err(BuildError::DuplicateName { name: later.name.to_string() });
-            }
-            let same_election = earlier.vrid == later.vrid
-                && earlier.interface == later.interface
-                && earlier.decide_family()? == later.decide_family()?;
-            let peers_overlap = later.peers.iter().any(|peer| earlier.peers.contains(peer));
-            let one_kind = earlier.peers.is_empty() == later.peers.is_empty();
-            if same_election && one_kind && (later.peers.is_empty() || peers_overlap) {
-                return Err(BuildError::DuplicateVirtualRouter {
-                    first: earlier.name.to_string(),
-                    second: later.name.to_string(),
-                    interface: later.interface.clone(),
-                });
+        if !names.insert(&virtual_router.name) {
+            return Err(BuildError::DuplicateName { name: name() });
+        }
+        let family = virtual_router.decide_family()?;
+        for (interface, peer) in virtual_router.listens().concat() {
+            let key = (family, virtual_router.vrid, interface.clone(), peer);
+            match known.insert(key, virtual_router) {
+                Some(other) if other.name != virtual_router.name => {
+                    return Err(BuildError::DuplicateVirtualRouter {
+                        first: other.name.to_string(),
+                        second: name(),
+                        interface,
+                    });
+                }
+                Some(_) if peer.is_none() => {
+                    return Err(BuildError::DuplicatePath { virtual_router: name(), interface });
+                }
+                // A peer that is named twice is the machine's to refuse.
+                Some(_) | None => {}
             }
         }
     }
@@ -378,13 +398,15 @@ fn open_journal(
         AddressFamily::Ipv6 => 6,
     };
     // Virtual routers with unicast peers may share a VRID; their peers tell them apart.
-    let peers = virtual_router.peers.iter().min();
+    let first = virtual_router.listens().into_iter().next().unwrap_or_default();
+    let peers = first.iter().filter_map(|(_, peer)| *peer).min();
     let peers = peers.map(|peer| format!("-{peer}").replace(':', "_")).unwrap_or_default();
     let namespace = network_namespace().map_err(|source| BuildError::Open {
         what: "/proc/thread-self/ns/net, which names the network namespace",
         source,
     })?;
-    let interface = virtual_router.interface.replace('/', "_");
+    let interface = first.first().map_or(&virtual_router.interface, |(interface, _)| interface);
+    let interface = interface.replace('/', "_");
     let vrid = virtual_router.vrid.get();
     let file = format!("{namespace}-{interface}-{version}-{vrid}{peers}.journal");
     Journal::open(directory.join(file)).map_err(|source| BuildError::Journal {

@@ -43,6 +43,16 @@ pub enum BuildError {
         /// Their interface.
         interface: String,
     },
+    /// Two paths of a virtual router are the same one.
+    #[error(
+        "virtual router {virtual_router:?} has two multicast paths on {interface}: name each interface once"
+    )]
+    DuplicatePath {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The interface.
+        interface: String,
+    },
     /// A sync group is to have no members.
     #[error(
         "sync group {group:?} has no members: name the virtual routers that are to be Master together"

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use reactor::Clock;
-use vip_netlink::{Announcer, Client, Pacer};
+use vip_netlink::{Announcer, Client, Link, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
     Condition, Datagram, EffectFailed, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN,
-    Output, PathId, Send, SendFailed, State, TrackerId, Tracking, VirtualRouter as Machine, Wanted,
+    MAX_PATHS, Output, PathId, Send, SendFailed, State, TrackerId, Tracking,
+    VirtualRouter as Machine, Wanted,
 };
 
 use crate::addresses::Addresses;
@@ -19,7 +20,7 @@ use crate::handle::{CampaignId, Granted, Lost, answer};
 use crate::links::Links;
 use crate::port::Port;
 use crate::reports::{Reports, differences};
-use crate::status::{TrackerStatus, VirtualRouterStatus};
+use crate::status::{PathStatus, TrackerStatus, VirtualRouterStatus};
 use crate::virtual_router::VirtualRouter;
 
 /// Frames announced in one step, before timers and packets have their turn again.
@@ -59,8 +60,8 @@ pub(crate) struct Instance {
     pub(crate) machine: Machine,
     tracking: Tracking,
     pub(crate) addresses: Addresses,
-    /// The index of its port in [`Shared::ports`].
-    pub(crate) port: usize,
+    /// The index of each path's port in [`Shared::ports`].
+    pub(crate) ports: Vec<usize>,
     /// It stands for election whether anyone waits for the result or not.
     candidate: bool,
     /// It stands for election at present.
@@ -89,7 +90,7 @@ impl Instance {
         settings: VirtualRouter,
         machine: Machine,
         addresses: Addresses,
-        port: usize,
+        ports: Vec<usize>,
     ) -> Self {
         let trackers = settings.trackers.iter().map(|(_, tracker)| *tracker).collect();
         Self {
@@ -99,7 +100,7 @@ impl Instance {
             settings,
             machine,
             addresses,
-            port,
+            ports,
             candidate: false,
             standing: false,
             ending: false,
@@ -252,8 +253,8 @@ impl Instance {
         self.carry_out(shared);
     }
 
-    pub(crate) fn set_source(&mut self, source: Option<IpAddr>, shared: &mut Shared) {
-        self.machine.handle_source_address(shared.now(), PathId::FIRST, source);
+    pub(crate) fn set_source(&mut self, path: PathId, source: Option<IpAddr>, shared: &mut Shared) {
+        self.machine.handle_source_address(shared.now(), path, source);
         self.work(shared);
     }
 
@@ -295,6 +296,12 @@ impl Instance {
             last = Some((name, now));
             now.is_none_or(|index| index == held.address.interface())
         })
+    }
+
+    /// Whether the sockets of its paths are those of the interface that has this name now.
+    pub(crate) fn has_sockets_on(&self, link: &Link, shared: &Shared) -> bool {
+        let mut devices = self.ports.iter().filter_map(|port| shared.ports.get(*port));
+        devices.all(|port| port.device.name != link.name || port.device.index == link.index)
     }
 
     /// The interface has another MAC address now: whoever knows ours by the old one has to learn.
@@ -353,6 +360,23 @@ impl Instance {
             .collect()
     }
 
+    fn path_status(&self, shared: &Shared) -> Vec<PathStatus> {
+        let now = shared.now();
+        let status = |(path, port): (PathId, usize)| {
+            let (port, path) = (shared.ports.get(port)?, self.machine.path_status(path)?);
+            let ago = |at| now.saturating_duration_since(at);
+            Some(PathStatus {
+                interface: port.device.name.clone(),
+                source: path.source,
+                sent: path.sent_at.map(ago),
+                heard: path.heard_at.map(ago),
+                is_failing: path.is_failing,
+                send_failures: path.send_failures,
+            })
+        };
+        self.paths().filter_map(status).collect()
+    }
+
     /// The addresses in the kernel that are ours, for people.
     pub(crate) fn held(&self, shared: &Shared) -> Vec<String> {
         self.addresses.ours().map(|address| shared.links.shown(address)).collect()
@@ -373,6 +397,7 @@ impl Instance {
             term: self.machine.term(),
             priority: self.machine.priority(),
             source: self.machine.source(PathId::FIRST),
+            paths: self.path_status(shared),
             addresses: self.held(shared),
             trackers: self.trackers(),
             statistics: *self.machine.statistics(),
@@ -474,24 +499,41 @@ impl Instance {
         }
     }
 
+    /// Each path with the port it leads through.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (PathId, usize)> {
+        self.machine.paths().zip(self.ports.iter().copied())
+    }
+
     /// Sends one advertisement to all destinations. A path works when one of its destinations could be reached.
     fn send(&mut self, send: Send, shared: &mut Shared) {
-        let path = PathId::FIRST;
+        let mut results = [Ok(()); MAX_PATHS];
+        for ((path, port), result) in self.paths().zip(&mut results) {
+            *result = self.send_on(path, port, send, shared);
+        }
+        let now = shared.now();
+        for (id, result) in (0..).map(PathId::new).zip(results).take(self.ports.len()) {
+            self.machine.handle_send(now, id, result);
+        }
+    }
+
+    fn send_on(
+        &self,
+        path: PathId,
+        port: usize,
+        send: Send,
+        shared: &mut Shared,
+    ) -> Result<(), SendFailed> {
+        let port = shared.ports.get(port).ok_or(SendFailed)?;
         let source = self.machine.source(path);
         let mut result = Err(SendFailed);
-        if let Some(port) = shared.ports.get(self.port) {
-            for destination in self.machine.destinations(path) {
-                let Ok(bytes) =
-                    self.machine.encode(&send, path, destination, shared.buffer.as_mut_slice())
-                else {
-                    continue;
-                };
-                if port.sender.send(bytes, source, destination).is_ok() {
-                    result = Ok(());
-                }
+        for destination in self.machine.destinations(path) {
+            let buffer = shared.buffer.as_mut_slice();
+            let Ok(bytes) = self.machine.encode(&send, path, destination, buffer) else { continue };
+            if port.sender.send(bytes, source, destination).is_ok() {
+                result = Ok(());
             }
         }
-        self.machine.handle_send(shared.now(), path, result);
+        result
     }
 
     /// Announces what is due, at most [`FRAMES_A_STEP`]. A frame that cannot be sent is as good as one

@@ -108,8 +108,10 @@ impl Router {
                 .and_then(|instance| instance.addresses.held.get(*index));
             self.changes.held |= held.is_some_and(|held| held.present && held.watched);
         }
-        let ours =
-            |instance: &Instance| instance.machine.source(PathId::FIRST) == Some(address.ip());
+        let ours = |instance: &Instance| {
+            let mut paths = instance.machine.paths();
+            paths.any(|path| instance.machine.source(path) == Some(address.ip()))
+        };
         self.changes.sources |= self.instances.iter().any(ours);
     }
 
@@ -154,10 +156,9 @@ impl Router {
         }
         for index in 0..self.instances.len() {
             self.with(index, |instance, shared| {
-                let bound = shared.ports.get(instance.port).map(|port| port.device.index);
-                let link = bound.and_then(|index| shared.links.by_index(index));
-                let up =
-                    link.is_some_and(|link| link.up && link.name == instance.settings.interface);
+                // The interface of the addresses; that of another path is no fault, only its consequences are.
+                let link = shared.links.by_name(&instance.settings.interface);
+                let up = link.is_some_and(|link| link.up && instance.has_sockets_on(link, shared));
                 if instance.settings.track_link || up {
                     instance.set_fault(Fault::LinkDown, !up, shared);
                 }
@@ -200,12 +201,17 @@ impl Router {
                 // An owner's virtual addresses are its interface's own.
                 let owner = instance.machine.priority().is_owner();
                 let usable = if owner { present } else { own_addresses.as_slice() };
-                let link = shared.ports.get(instance.port).map(|port| port.device.index);
                 let family = instance.machine.config().family;
-                let own = || link.and_then(|link| source_address(family, link, usable));
-                let source = instance.settings.source.or_else(own);
-                if source != instance.machine.source(PathId::FIRST) || source.is_none() {
-                    instance.set_source(source, shared);
+                let paths: Vec<(PathId, usize)> = instance.paths().collect();
+                for ((path, port), settings) in
+                    paths.into_iter().zip(instance.settings.effective_paths())
+                {
+                    let link = shared.ports.get(port).map(|port| port.device.index);
+                    let own = || link.and_then(|link| source_address(family, link, usable));
+                    let source = settings.source.or_else(own);
+                    if source != instance.machine.source(path) || source.is_none() {
+                        instance.set_source(path, source, shared);
+                    }
                 }
             });
         }

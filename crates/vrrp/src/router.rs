@@ -17,7 +17,7 @@ use crossbeam_channel::Receiver;
 use reactor::{Clock, Reactor, Timers, Token};
 use vip_netlink::{Monitor, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
-use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, PathMode, Route};
+use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, Route};
 
 use crate::builder::RouterBuilder;
 use crate::error::ShutdownError;
@@ -126,8 +126,8 @@ impl Router {
         self.virtual_addresses.clear();
         for (index, instance) in self.instances.iter().enumerate() {
             self.demux.remove_router(index);
-            for key in keys(instance, &self.shared) {
-                self.demux.insert(key, Route { router: index, path: PathId::FIRST });
+            for (key, path) in keys(instance, &self.shared) {
+                self.demux.insert(key, Route { router: index, path });
             }
             for (place, held) in instance.addresses.held.iter().enumerate() {
                 self.virtual_addresses.entry(held.address.key()).or_default().push((index, place));
@@ -284,8 +284,8 @@ impl Router {
         if self.due.is_empty() {
             return;
         }
-        let port_of = |index: &usize| self.instances.get(*index).map(|instance| instance.port);
-        let mut ports: Vec<usize> = self.due.iter().filter_map(port_of).collect();
+        let due = self.due.iter().filter_map(|index| self.instances.get(*index));
+        let mut ports: Vec<usize> = due.flat_map(|instance| &instance.ports).copied().collect();
         ports.sort_unstable();
         ports.dedup();
         for port in ports {
@@ -396,15 +396,17 @@ impl Router {
     }
 }
 
-/// By what the datagrams of a virtual router are known.
-fn keys(instance: &Instance, shared: &Shared) -> Vec<Key> {
+/// By what the datagrams of a virtual router are known, on which path.
+fn keys(instance: &Instance, shared: &Shared) -> Vec<(Key, PathId)> {
     let config = instance.machine.config();
-    let interface = shared.ports.get(instance.port).map_or(0, |port| port.device.index);
-    let key = |peer| Key { interface, family: config.family, vrid: config.vrid, peer };
-    match config.paths.first().map(|path| &path.mode) {
-        Some(PathMode::Unicast { peers }) => peers.iter().map(|peer| key(Some(*peer))).collect(),
-        _ => vec![key(None)],
+    let (family, vrid) = (config.family, config.vrid);
+    let mut keys = Vec::new();
+    for ((path, port), known) in instance.paths().zip(instance.settings.listens()) {
+        let interface = shared.ports.get(port).map_or(0, |port| port.device.index);
+        let key = |(_, peer)| (Key { interface, family, vrid, peer }, path);
+        keys.extend(known.into_iter().map(key));
     }
+    keys
 }
 
 /// What follows from an input of a virtual router: for its sync group, and for the deadlines.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use vrrp_fsm::vrrp_proto::{AddressFamily, Priority, Vrid};
@@ -62,8 +63,10 @@ pub struct VirtualRouterStatus {
     pub term: u64,
     /// Its effective priority.
     pub priority: Priority,
-    /// The source of its advertisements.
+    /// The source of its advertisements on the first path.
     pub source: Option<IpAddr>,
+    /// The ways on which it and the others hear each other.
+    pub paths: Vec<PathStatus>,
     /// The addresses that it holds in the kernel, as `ip address` would show them.
     pub addresses: Vec<String>,
     /// What it tracks, in the order it was added in.
@@ -82,6 +85,24 @@ pub struct TrackerStatus {
     pub condition: Condition,
     /// What that does to the virtual router.
     pub influence: Influence,
+}
+
+/// A snapshot of one path.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PathStatus {
+    /// Its interface.
+    pub interface: String,
+    /// The source of our advertisements there.
+    pub source: Option<IpAddr>,
+    /// How long ago one left there.
+    pub sent: Option<Duration>,
+    /// How long ago one of others was accepted there.
+    pub heard: Option<Duration>,
+    /// Whether the latest could not be sent.
+    pub is_failing: bool,
+    /// How many could not be sent.
+    pub send_failures: u64,
 }
 
 /// A snapshot of one sync group: the answer to "for whom does it wait?".

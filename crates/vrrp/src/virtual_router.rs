@@ -8,11 +8,12 @@ use std::sync::Arc;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, OwnerReception,
-    PathConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig, TrailingOctetsPolicy,
+    PeerConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig, TrailingOctetsPolicy,
 };
 
 use crate::address::VirtualAddress;
 use crate::error::BuildError;
+use crate::path::Path;
 use vip_netlink::Announcements;
 
 /// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
@@ -39,7 +40,11 @@ pub struct VirtualRouter {
     pub(crate) family: Option<AddressFamily>,
     pub(crate) priority: u8,
     pub(crate) addresses: Vec<VirtualAddress>,
-    pub(crate) peers: Vec<IpAddr>,
+    /// The peers of the first path, without names.
+    pub(crate) unicast: Vec<IpAddr>,
+    /// None: the one that the interface is.
+    pub(crate) paths: Vec<Path>,
+    pub(crate) peers: Vec<PeerConfig>,
     pub(crate) source: Option<IpAddr>,
     pub(crate) password: Option<String>,
     pub(crate) candidate: bool,
@@ -66,6 +71,8 @@ impl VirtualRouter {
             family: None,
             priority: Priority::DEFAULT.get(),
             addresses: Vec::new(),
+            unicast: Vec::new(),
+            paths: Vec::new(),
             peers: Vec::new(),
             source: None,
             password: None,
@@ -149,7 +156,43 @@ impl VirtualRouter {
     /// Advertises to these peers instead of to the multicast group, and hears only them.
     #[must_use]
     pub fn unicast(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.peers = peers.into_iter().collect();
+        self.unicast = peers.into_iter().collect();
+        self
+    }
+
+    /// The ways on which the others are reached, 1 to 8, in the same order on all of them. By default there is one: multicast
+    /// on the interface of [`VirtualRouter::new`]. With several every peer has a [name](Self::peer).
+    ///
+    /// ```
+    /// # use vrrp::{Path, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .paths([Path::multicast("eth0"), Path::unicast("eth1")])
+    ///     .peer("b", ["192.0.2.3".parse()?, "10.9.9.3".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn paths(mut self, paths: impl IntoIterator<Item = Path>) -> Self {
+        self.paths = paths.into_iter().collect();
+        self
+    }
+
+    /// Adds another router of this virtual router, under a name of yours, with its address on each of the
+    /// [paths](Self::paths). Advertisements of anyone else are discarded from then on, on multicast paths as well.
+    ///
+    /// ```
+    /// # use vrrp::{VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .peer("b", ["192.0.2.3".parse()?])
+    ///     .peer("c", ["192.0.2.4".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn peer(
+        mut self,
+        name: impl Into<String>,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        self.peers.push(PeerConfig::new(name, addresses.into_iter().collect()));
         self
     }
 
@@ -370,7 +413,8 @@ impl VirtualRouter {
     pub(crate) fn config(&self) -> Result<Config, BuildError> {
         let name = || self.name.to_string();
         let family = self.decide_family()?;
-        for address in self.advertised().chain(self.source).chain(self.peers.iter().copied()) {
+        let sources = self.effective_paths().into_iter().filter_map(|path| path.source);
+        for address in self.advertised().chain(sources).chain(self.unicast.iter().copied()) {
             if AddressFamily::of(&address) != family {
                 return Err(BuildError::WrongFamily { virtual_router: name(), address, family });
             }
@@ -385,9 +429,8 @@ impl VirtualRouter {
                 .map_err(|source| BuildError::Password { virtual_router: name(), source })?;
             config.authentication = Authentication::SimplePassword(password);
         }
-        if !self.peers.is_empty() {
-            config.paths = vec![PathConfig::unicast(self.peers.clone())];
-        }
+        config.paths = self.path_configs();
+        config.peers.clone_from(&self.peers);
         Ok(config)
     }
 
@@ -405,6 +448,8 @@ impl fmt::Debug for VirtualRouter {
             .field("interface", &self.interface)
             .field("priority", &self.priority)
             .field("addresses", &self.addresses)
+            .field("unicast", &self.unicast)
+            .field("paths", &self.paths)
             .field("peers", &self.peers)
             .finish_non_exhaustive()
     }

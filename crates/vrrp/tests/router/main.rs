@@ -20,6 +20,7 @@ mod flood;
 mod hostile;
 mod neighbours;
 mod order;
+mod paths;
 mod restart;
 mod support;
 mod sync_group;
