@@ -1,8 +1,10 @@
 //! From what the operator said to a router that runs: everything that can fail does so here, before the kernel is changed.
 
+use core::hash::{BuildHasher as _, Hasher as _};
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -235,8 +237,7 @@ impl RouterBuilder {
                     });
                 }
             }
-            let seed = u64::from(virtual_router.vrid.get()) << 32 | u64::from(std::process::id());
-            let machine = Machine::new(config, seed)
+            let machine = Machine::new(config, seed())
                 .map_err(|source| BuildError::Config { virtual_router: name(), source })?;
             machines.push(machine);
         }
@@ -270,6 +271,12 @@ impl RouterBuilder {
         }
         Ok(ports)
     }
+}
+
+/// Where the identifications of our packets begin. Not the same on two hosts, whatever they have in common, such as the
+/// process identifiers of two containers: by them a router knows its own packets from those of another with its address.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn open<T>(what: &'static str, result: io::Result<T>) -> Result<T, BuildError> {
