@@ -5,7 +5,7 @@ use crate::host::{self, Outcome};
 /// Run random scenarios with every invariant checked at every step; fails when one breaks, or something never happened
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How much virtual time, times routers: 40 million take a minute or less, 10 billion some hours
+    /// How much virtual time, times routers: 40 million take a minute or less, 10 billion about an hour on two processors
     #[arg(long, value_name = "N", default_value_t = 40_000_000)]
     router_seconds: u64,
     /// The seed of the first scenario; each further one has the next

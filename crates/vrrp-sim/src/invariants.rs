@@ -114,6 +114,8 @@ pub(crate) struct Step<'a> {
     pub(crate) outputs: &'a [Output],
     /// Whether the addresses are on the interface.
     pub(crate) installed: bool,
+    /// Whether something is done about them: deadlines may be about that.
+    pub(crate) busy: bool,
 }
 
 /// A machine's visible state between two steps.

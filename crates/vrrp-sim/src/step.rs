@@ -45,6 +45,7 @@ impl Simulation {
             after,
             outputs: &outputs,
             installed: host.installed,
+            busy: host.effect.is_some(),
         };
         let checked = host.checker.step(&step);
         let deadline = machine.poll_timeout();

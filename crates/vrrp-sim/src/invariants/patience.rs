@@ -65,16 +65,18 @@ impl Patience {
 
     /// A Backup that slept may have slept through advertisements: it waits once more.
     fn woke_late(&mut self, step: &Step<'_>) -> Result<(), Broken> {
-        let Step { now, before, after, config, installed, .. } = *step;
+        let Step { now, before, after, config, .. } = *step;
         if before.state != State::Backup {
             return Ok(());
         }
+        // While addresses are being removed, the deadline may be about that.
+        let removes = step.installed || step.busy || after.statistics.effect_failures > 0;
         // What was lost may have been advertisements: there is time for the next one.
         let next = now + self.shortest;
         if matches!(step.input, Input::Overflow)
             && after.state == State::Backup
             && self.rearms == 0
-            && !installed
+            && !removes
             && after.deadline.is_some_and(|deadline| deadline < next)
         {
             let found = format!("lost packets, and waits until {:?} at {now}", after.deadline);
@@ -83,8 +85,7 @@ impl Patience {
         if after.statistics.late_wakes != before.statistics.late_wakes {
             self.rearms += 1;
         }
-        // While addresses are being removed, the deadline may be that of another attempt.
-        let deadline = before.deadline.filter(|_| !installed);
+        let deadline = before.deadline.filter(|_| !removes);
         let late = deadline.map(|deadline| now.saturating_duration_since(deadline));
         let promoted = after.state == State::Master;
         let slept = late.is_some_and(|late| late > self.longest);

@@ -44,6 +44,7 @@ fn broken(
         after,
         outputs,
         installed,
+        busy: false,
     };
     checker.step(&step).err().map(|(invariant, _)| invariant)
 }
@@ -146,6 +147,7 @@ fn addresses_without_a_mastership_are_noticed() {
         after: master,
         outputs: &outputs,
         installed: false,
+        busy: false,
     };
     checker.step(&step).unwrap();
     // It stops, and nobody removes them.
@@ -202,6 +204,7 @@ fn a_discard_that_matters_is_noticed() {
             after,
             outputs: &[],
             installed: false,
+            busy: false,
         };
         let found = Checker::new(&config).step(&step).err().map(|(invariant, _)| invariant);
         assert_eq!(found, expected);
