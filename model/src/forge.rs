@@ -50,9 +50,11 @@ fn advertisement(config: Config, source: IpAddr) -> Vec<u8> {
     let mut router = VirtualRouter::new(config, 0).expect("a valid configuration");
     router.handle_source_address(Instant::ZERO, PathId::FIRST, Some(source));
     router.handle_startup(Instant::ZERO);
-    let Some(Output::Send(send)) = router.poll_output() else {
-        panic!("an owner advertises first")
-    };
+    let send = core::iter::from_fn(|| router.poll_output()).find_map(|output| match output {
+        Output::Send(send) => Some(send),
+        _ => None,
+    });
+    let send = send.expect("an owner advertises at once");
     let to = router.destinations(PathId::FIRST).next().expect("the group");
     let mut buffer = [0; MAX_DATAGRAM_LEN];
     router.encode(&send, PathId::FIRST, to, &mut buffer).expect("a valid advertisement").to_vec()

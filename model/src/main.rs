@@ -202,3 +202,49 @@ fn print_verdicts(reports: &[Report]) {
         println!("{:<52} {}", observation.name(), verdicts.join(" "));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(name: &str) -> Scenario {
+        let mut all = scenario::all(true);
+        all.retain(|scenario| scenario.name == name);
+        all.remove(0)
+    }
+
+    #[test]
+    fn what_is_expected_is_found() {
+        let report = check(&scenario("one address twice"));
+        assert_eq!(report.wrong, []);
+        assert!(report.states > 1_000, "{}", report.states);
+    }
+
+    #[test]
+    fn what_must_not_be_is_told_with_its_timeline() {
+        let scenario = Scenario { reachable: &[], ..scenario("one address twice") };
+        let report = check(&scenario);
+        assert!(report.wrong.contains(&Observation::TwoMasters), "{:?}", report.wrong);
+        let timeline = shortest(&scenario, Observation::TwoMasters).unwrap();
+        assert!(timeline.contains("the timer expires; router .1 (128) is Master"), "{timeline}");
+    }
+
+    #[test]
+    fn what_is_never_reached_is_told() {
+        let scenario = Scenario {
+            reachable: &[Observation::Zombie],
+            open: &[Observation::TwoMasters, Observation::OneMaster, Observation::Dual],
+            ..scenario("one address twice")
+        };
+        assert_eq!(check(&scenario).wrong, [Observation::Zombie]);
+    }
+
+    #[test]
+    fn scenarios_have_names_of_their_own() {
+        let mut names: Vec<_> = scenario::all(true).iter().map(|scenario| scenario.name).collect();
+        let number = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), number);
+    }
+}

@@ -1,7 +1,6 @@
 //! `cargo xtask mutate`: whether anybody notices when a rule of the protocol is broken.
 
 use std::fs;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -137,7 +136,7 @@ impl Scratch {
         command.args(catcher.arguments()).current_dir(&self.root);
         command.env("CARGO_TARGET_DIR", self.root.join("target")).env("CARGO_INCREMENTAL", "1");
         command.env("PROPTEST_CASES", "64").env_remove("CARGO_BUILD_TARGET_DIR");
-        command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let mut child = command.spawn().map_err(|error| format!("cargo: {error}"))?;
         let begin = Instant::now();
         let status = loop {
@@ -145,8 +144,10 @@ impl Scratch {
                 break status;
             }
             if begin.elapsed() > PATIENCE {
-                let group = format!("-{}", child.id());
-                let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+                // The test that it runs, then itself.
+                let parent = child.id().to_string();
+                let _ = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
+                let _ = child.kill();
                 let _ = child.wait();
                 return Ok(Finding::Caught(format!("no end within {} s", PATIENCE.as_secs())));
             }
