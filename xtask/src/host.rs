@@ -42,6 +42,30 @@ pub(crate) fn install_crate(name: &str, version: &str) -> Result<(), String> {
     Err(format!("cargo could not install {name}"))
 }
 
+/// Installs the nightly compiler.
+pub(crate) fn install_nightly() -> Result<(), String> {
+    if succeeds(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])) {
+        return Ok(());
+    }
+    println!("installing the nightly toolchain");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    if status(&mut rustup)?.success() {
+        return Ok(());
+    }
+    Err("rustup could not install the nightly toolchain".to_owned())
+}
+
+/// A command of the nightly toolchain, in the workspace's root.
+pub(crate) fn nightly(program: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", program]);
+    // Cargo sets these for us, and they name the other toolchain.
+    command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
+    command.env_remove("RUSTUP_TOOLCHAIN").current_dir(workspace());
+    command
+}
+
 /// A finished command's status as ours.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))

@@ -10,6 +10,7 @@ mod fuzz;
 mod host;
 mod interop;
 mod ledger;
+mod miri;
 mod model;
 mod mutate;
 mod package;
@@ -34,6 +35,7 @@ enum Task {
     Fuzz(fuzz::Arguments),
     Interop(interop::Arguments),
     Ledger(ledger::Arguments),
+    Miri(miri::Arguments),
     Model(model::Arguments),
     Mutate(mutate::Arguments),
     Package(package::Arguments),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Interop(arguments) => interop::run(&arguments),
         Task::Ledger(arguments) => ledger::run(&arguments),
+        Task::Miri(arguments) => miri::run(&arguments),
         Task::Model(arguments) => model::run(&arguments),
         Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
