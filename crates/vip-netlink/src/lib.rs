@@ -46,6 +46,19 @@
 //! # }
 //! ```
 //!
+//! # The order of things
+//!
+//! 1. Open the [`Monitor`], then read the tables: nothing falls between.
+//! 2. Write each [`Entry`] to a journal, then configure it: [`Macvlan`] and its sysctls, [`Silence`], addresses, routes, rules. Hold each in a
+//!    [`Watch`] before it is added.
+//! 3. Thousands of addresses go to [`Client::add`] in chunks of [`ChunkSize`], each announced when it is present: [`AnnouncementSchedule`] says
+//!    which is due, [`Announcer`] sends.
+//! 4. Hand the monitor's events to the watch; when it is drained, [`Client::refresh`] reads what is stale, and the watch tells what others did.
+//! 5. At the end the reverse: forget, then remove, rules first and addresses last; then silence, macvlan, sysctls; then strike it from the journal. A
+//!    successor of a killed process does the same with [`Client::undo`].
+//!
+//! `examples/hold.rs` does it for one address, `examples/many.rs` measures thousands.
+//!
 //! Reading needs no privilege:
 //!
 //! ```
