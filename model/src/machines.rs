@@ -6,7 +6,7 @@
 use core::{cell::RefCell, net::IpAddr, time::Duration};
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +28,36 @@ use crate::{
 
 /// The moment at which every stored machine stands.
 pub(crate) const NOW: Instant = VirtualRouter::CANONICAL_NOW;
+
+/// Spreads small numbers nobody has chosen to collide.
+#[derive(Debug, Default)]
+struct QuickHasher(u64);
+
+impl Hasher for QuickHasher {
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|octet| self.write_u64(u64::from(*octet)));
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(u64::from_ne_bytes(number.to_ne_bytes()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
 
 /// Number of a machine in one state.
 pub(crate) type Node = u32;
@@ -98,7 +128,7 @@ pub(crate) struct Machines {
     forgeries: Vec<Forgeries>,
 }
 
-type Steps = HashMap<(Node, Input), Step>;
+type Steps = HashMap<(Node, Input), Step, BuildHasherDefault<QuickHasher>>;
 
 #[derive(Debug, Default)]
 struct Table {
