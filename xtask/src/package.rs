@@ -18,9 +18,10 @@ pub(crate) struct Arguments {
 
 /// The examples that somebody may copy into a project of their own, and the dependencies that project then has: these
 /// and no others.
-const EXAMPLES: [(&str, &[&str]); 4] = [
+const EXAMPLES: [(&str, &[&str]); 5] = [
     ("own_loop", &["socket2", "vrrp-fsm"]),
     ("sim", &["vrrp-sim"]),
+    ("service_failover", &["vrrp-sim"]),
     ("real_server", &["journal", "signal-hook", "vip-netlink"]),
     ("lvs_dr_director", &["ipvs", "lvs", "signal-hook", "vrrp"]),
 ];

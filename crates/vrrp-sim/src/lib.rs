@@ -110,6 +110,7 @@
 #![forbid(unsafe_code)]
 
 mod acts;
+mod bounds;
 mod campaign;
 mod chance;
 mod counterexample;
@@ -133,6 +134,7 @@ mod tally;
 mod timeline;
 mod witness;
 
+pub use bounds::Bounds;
 pub use campaign::{Failure, Report};
 pub use chance::Chance;
 pub use counterexample::Counterexample;
@@ -141,7 +143,7 @@ pub use host::{Conditions, RouterId};
 pub use invariants::{Invariant, Violation};
 pub use network::Link;
 pub use scenario::{Act, End, Participant, Round, Scenario};
-pub use settle::{Bounds, Takeover};
+pub use settle::Takeover;
 pub use simulation::Simulation;
 pub use step::discard_names;
 pub use tally::{Subject, Tally};
