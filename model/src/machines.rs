@@ -35,7 +35,9 @@ struct QuickHasher(u64);
 
 impl Hasher for QuickHasher {
     fn write(&mut self, octets: &[u8]) {
-        octets.iter().for_each(|octet| self.write_u64(u64::from(*octet)));
+        for &octet in octets {
+            self.write_u8(octet);
+        }
     }
 
     fn write_u8(&mut self, number: u8) {
