@@ -46,11 +46,11 @@ impl Simulation {
     /// failing effects; delays, jitter,
     /// reordering and the drift of clocks stay), waits for the election to be over, and checks that
     ///
-    /// - some candidate is Master within [`Bounds::some_master`], and exactly one is, within
-    ///   [`Bounds::one_master`], which has the addresses,
+    /// - some candidate is Master within [`Bounds::some_master`](crate::Bounds::some_master), and exactly one is, within
+    ///   [`Bounds::one_master`](crate::Bounds::one_master), which has the addresses,
     /// - two Masters coexisted no longer than `min(A_w + D, A_l + 2D)`, or `A_w + D` if there were
     ///   more (w: the winner, l: the loser),
-    /// - no router that preempts has a greater priority, after [`Bounds::best_master`],
+    /// - no router that preempts has a greater priority, after [`Bounds::best_master`](crate::Bounds::best_master),
     /// - nothing changes any more for another two such times.
     ///
     /// Returns the Master; `None` if there is no candidate.
