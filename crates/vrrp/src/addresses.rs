@@ -1,6 +1,8 @@
 //! The virtual addresses of one virtual router in the kernel: worked off in chunks, each listed in the journal before
 //! the kernel is changed.
 
+mod replace;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -35,6 +37,8 @@ pub(crate) struct Step {
     pub(crate) added: Vec<usize>,
     /// Refused by the kernel, or impossible to list.
     pub(crate) failed: Vec<(usize, String)>,
+    /// Wanted no longer, and impossible to remove.
+    pub(crate) stuck: Vec<(Address, String)>,
     /// All is done, with or without failures.
     pub(crate) complete: Option<Completed>,
 }
@@ -45,6 +49,8 @@ pub(crate) struct Completed {
     pub(crate) id: EffectId,
     pub(crate) wanted: Wanted,
     pub(crate) success: bool,
+    /// The order was answered before, and has changed since.
+    pub(crate) repeated: bool,
 }
 
 /// Work that is not done yet.
@@ -54,6 +60,7 @@ struct Work {
     wanted: Wanted,
     pending: VecDeque<usize>,
     failed: bool,
+    repeated: bool,
 }
 
 /// The addresses of one virtual router, and the work on them.
@@ -62,6 +69,10 @@ pub(crate) struct Addresses {
     pub(crate) held: Vec<Held>,
     journal: Option<Journal>,
     work: Option<Work>,
+    /// The latest order.
+    latest: Option<(EffectId, Wanted)>,
+    /// Ours and wanted no longer.
+    retired: VecDeque<Address>,
     chunk: ChunkSize,
     /// An owner's addresses are the interface's own: those that were there stay when we leave.
     keep_foreign: bool,
@@ -69,27 +80,28 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     pub(crate) fn new(held: Vec<Held>, journal: Option<Journal>, keep_foreign: bool) -> Self {
-        Self { held, journal, work: None, chunk: ChunkSize::default(), keep_foreign }
+        Self {
+            held,
+            journal,
+            work: None,
+            latest: None,
+            retired: VecDeque::new(),
+            chunk: ChunkSize::default(),
+            keep_foreign,
+        }
     }
 
     /// Starts towards what is wanted; what was not done of an older order is dropped.
     pub(crate) fn set(&mut self, id: EffectId, wanted: Wanted) {
-        let pending = self.held.iter().enumerate().filter(|(_, held)| match wanted {
-            Wanted::All => !held.present,
-            Wanted::None => held.ours,
-        });
-        let mut pending: VecDeque<usize> = pending.map(|(index, _)| index).collect();
-        if wanted == Wanted::None {
-            // The last first: removing the first of a subnet is much work for the kernel while there are others.
-            pending.make_contiguous().reverse();
-        }
+        let pending = self.pending(wanted);
         if wanted == Wanted::None {
             for held in &mut self.held {
                 // Ours are on their way out; the others do not concern us as Backup.
                 held.present = false;
             }
         }
-        self.work = Some(Work { id, wanted, pending, failed: false });
+        self.latest = Some((id, wanted));
+        self.work = Some(Work { id, wanted, pending, failed: false, repeated: false });
     }
 
     /// The same addresses on interfaces with other indices, where nothing of ours is. What is still listed of the old ones is for
@@ -114,13 +126,14 @@ impl Addresses {
     }
 
     /// Whether there is work to do.
-    pub(crate) const fn is_working(&self) -> bool {
-        self.work.is_some()
+    pub(crate) fn is_working(&self) -> bool {
+        self.work.is_some() || !self.retired.is_empty()
     }
 
     /// The addresses that the kernel has because of us.
     pub(crate) fn ours(&self) -> impl Iterator<Item = &Address> {
-        self.held.iter().filter(|held| held.ours).map(|held| &held.address)
+        let held = self.held.iter().filter(|held| held.ours).map(|held| &held.address);
+        held.chain(&self.retired)
     }
 
     /// Indices of the addresses that are present.
@@ -135,6 +148,9 @@ impl Addresses {
 
     /// Does a part of the work that takes about a millisecond.
     pub(crate) fn step(&mut self, kernel: &mut vip_netlink::Client, links: &Links) -> Step {
+        if !self.retired.is_empty() {
+            return self.retire(kernel, links);
+        }
         let Some(mut work) = self.work.take() else { return Step::default() };
         let chunk: Vec<usize> = {
             let size = self.chunk.get().min(work.pending.len());
@@ -151,8 +167,8 @@ impl Addresses {
         }
         work.failed |= !step.failed.is_empty();
         if work.pending.is_empty() {
-            step.complete =
-                Some(Completed { id: work.id, wanted: work.wanted, success: !work.failed });
+            let Work { id, wanted, failed, repeated, .. } = work;
+            step.complete = Some(Completed { id, wanted, success: !failed, repeated });
         } else {
             self.work = Some(work);
         }

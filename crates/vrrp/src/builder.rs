@@ -307,7 +307,10 @@ fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result<(), BuildE
     }
 }
 
-fn check_unique(virtual_routers: &[VirtualRouter]) -> Result<(), BuildError> {
+/// No two of them can be taken for one another.
+pub(crate) fn check_unique<'a>(
+    virtual_routers: impl IntoIterator<Item = &'a VirtualRouter>,
+) -> Result<(), BuildError> {
     let mut names = BTreeSet::new();
     // By what the demultiplexer tells them apart.
     let mut known: BTreeMap<_, &VirtualRouter> = BTreeMap::new();
@@ -405,14 +408,16 @@ fn open_journal(
         AddressFamily::Ipv6 => 6,
     };
     // Virtual routers with unicast peers may share a VRID; their peers tell them apart.
-    let first = virtual_router.listens().into_iter().next().unwrap_or_default();
-    let peers = first.iter().filter_map(|(_, peer)| *peer).min();
-    let peers = peers.map(|peer| format!("-{peer}").replace(':', "_")).unwrap_or_default();
+    let peers = virtual_router
+        .journal_peer()
+        .map(|peer| format!("-{peer}").replace(':', "_"))
+        .unwrap_or_default();
     let namespace = network_namespace().map_err(|source| BuildError::Open {
         what: "/proc/thread-self/ns/net, which names the network namespace",
         source,
     })?;
-    let interface = first.first().map_or(&virtual_router.interface, |(interface, _)| interface);
+    let first = virtual_router.effective_paths().into_iter().next();
+    let interface = first.map_or_else(|| virtual_router.interface.clone(), |path| path.interface);
     let interface = interface.replace('/', "_");
     let vrid = virtual_router.vrid.get();
     let file = format!("{namespace}-{interface}-{version}-{vrid}{peers}.journal");

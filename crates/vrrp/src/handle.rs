@@ -9,6 +9,7 @@ use reactor::Waker;
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{Condition, State, TrackerId, Why};
 
+use crate::apply::ApplyError;
 use crate::election::Election;
 use crate::error::{SetTrackerError, Stopped, UnknownVirtualRouter};
 use crate::status::Status;
@@ -57,6 +58,11 @@ pub(crate) enum Command {
     Ready {
         router: Index,
         ready: bool,
+    },
+    Apply {
+        router: Index,
+        changed: Box<VirtualRouter>,
+        reply: Sender<Result<(), ApplyError>>,
     },
     Status {
         reply: Sender<Status>,
@@ -198,6 +204,27 @@ impl Handle {
         Ok(())
     }
 
+    /// Gives the virtual router of the same name another configuration, without leaving the election, and waits until it has it:
+    /// [`Router::apply`](crate::Router::apply) from any thread.
+    ///
+    /// ```no_run
+    /// # use vrrp::{Router, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0").address("192.0.2.100/24".parse()?);
+    /// let router = Router::builder().virtual_router(web.clone()).start()?;
+    /// router.handle().apply(web.address("192.0.2.101/24".parse()?))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; nothing has changed then.
+    pub fn apply(&self, changed: VirtualRouter) -> Result<(), ApplyError> {
+        let router = self.index(&changed.name)?;
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.send(Command::Apply { router, changed: Box::new(changed), reply })?;
+        answer.recv_timeout(PATIENCE).unwrap_or(Err(ApplyError::Stopped(Stopped)))
+    }
+
     /// What the router does at this moment, and why.
     pub fn status(&self) -> Result<Status, Stopped> {
         let (reply, answer) = crossbeam_channel::bounded(1);
@@ -226,7 +253,7 @@ impl Handle {
         }
     }
 
-    fn index(&self, name: &str) -> Result<Index, UnknownVirtualRouter> {
+    pub(crate) fn index(&self, name: &str) -> Result<Index, UnknownVirtualRouter> {
         self.virtual_routers().position(|known| known == name).ok_or_else(|| UnknownVirtualRouter {
             name: name.to_owned(),
             existing: self.virtual_routers().map(ToOwned::to_owned).collect(),

@@ -58,7 +58,7 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     pub(crate) settings: VirtualRouter,
     pub(crate) machine: Machine,
-    tracking: Tracking,
+    pub(crate) tracking: Tracking,
     pub(crate) addresses: Addresses,
     /// The index of each path's port in [`Shared::ports`].
     pub(crate) ports: Vec<usize>,
@@ -177,7 +177,7 @@ impl Instance {
 
     /// Tells the machine the wall clock's time, if it dates its advertisements, and returns the
     /// present moment.
-    fn synchronize(&mut self, shared: &Shared) -> Instant {
+    pub(crate) fn synchronize(&mut self, shared: &Shared) -> Instant {
         let now = shared.now();
         if self.machine.config().trailer.is_some()
             && let Ok(utc) = Clock::wall().duration_since(std::time::UNIX_EPOCH)
@@ -225,7 +225,7 @@ impl Instance {
     }
 
     /// Tells the machine what the trackers amount to now.
-    fn follow_trackers(&mut self, shared: &mut Shared) {
+    pub(crate) fn follow_trackers(&mut self, shared: &mut Shared) {
         while let Some(output) = self.tracking.poll_output() {
             self.machine.handle_tracking(shared.now(), output);
             self.work(shared);
@@ -424,6 +424,10 @@ impl Instance {
                 let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
                 shared.events.emit(&self.name, kind);
             }
+            for (address, error) in step.stuck {
+                let address = shared.links.shown(&address);
+                shared.events.emit(&self.name, EventKind::AddressFailed { address, error });
+            }
             if let Some(done) = step.complete {
                 let now = shared.now();
                 if done.wanted == Wanted::All {
@@ -434,7 +438,12 @@ impl Instance {
                     self.failures_told = 0;
                 }
                 let result = if done.success { Ok(()) } else { Err(EffectFailed) };
-                self.machine.handle_effect(now, done.id, result);
+                if done.repeated && !done.success {
+                    // The machine's order was carried out; what came to it since is missing.
+                    self.machine.handle_addresses_lost(now);
+                } else {
+                    self.machine.handle_effect(now, done.id, result);
+                }
                 self.carry_out(shared);
             }
         }

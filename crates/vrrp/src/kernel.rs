@@ -138,6 +138,12 @@ impl Router {
         }
     }
 
+    /// The links and the addresses to advertise from may mean something else than before.
+    pub(crate) fn look_again(&mut self) {
+        (self.changes.links, self.changes.sources) = (true, true);
+        self.look();
+    }
+
     /// Links that went down or came back; interfaces that were deleted and made again.
     pub(crate) fn apply_links(&mut self) {
         let mut reopened = false;

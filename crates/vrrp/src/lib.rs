@@ -81,6 +81,7 @@
 mod address;
 mod addresses;
 mod announce;
+mod apply;
 mod builder;
 mod election;
 mod error;
@@ -104,6 +105,7 @@ mod sys;
 mod virtual_router;
 
 pub use address::{VirtualAddress, VirtualAddressError};
+pub use apply::ApplyError;
 pub use builder::RouterBuilder;
 pub use election::{Election, Leadership};
 pub use error::{

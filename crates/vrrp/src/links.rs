@@ -57,6 +57,11 @@ impl Links {
         }
     }
 
+    /// The indices of those on which no frame can leave.
+    pub(crate) fn down(&self) -> impl Iterator<Item = u32> {
+        self.links.values().filter(|link| !link.up).map(|link| link.index)
+    }
+
     /// The index of any of them.
     pub(crate) fn any(&self) -> Option<u32> {
         self.links.keys().next().copied()

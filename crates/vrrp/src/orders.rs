@@ -9,7 +9,10 @@ impl Router {
     pub(crate) fn obey(&mut self, command: Command) {
         match command {
             // Too late: the one who waits for an answer learns it from the end of the channel.
-            Command::Campaign { .. } | Command::Lead { .. } | Command::Candidate { .. }
+            Command::Campaign { .. }
+            | Command::Lead { .. }
+            | Command::Candidate { .. }
+            | Command::Apply { .. }
                 if self.ended => {}
             Command::Campaign { router, campaign, reply } => {
                 self.with(router, |instance, shared| instance.campaign(campaign, reply, shared));
@@ -40,6 +43,10 @@ impl Router {
                 self.with(router, |instance, shared| {
                     instance.set_fault(Fault::NotReady, !ready, shared);
                 });
+            }
+            Command::Apply { router, changed, reply } => {
+                let result = self.apply_to(router, *changed);
+                answer(&reply, result);
             }
             Command::Status { reply } => answer(&reply, self.status()),
             Command::Shutdown => self.stopping = true,

@@ -95,4 +95,10 @@ impl VirtualRouter {
         };
         self.effective_paths().iter().enumerate().map(of_path).collect()
     }
+
+    /// The peer that stands in the name of its journal: on a unicast path the least.
+    pub(crate) fn journal_peer(&self) -> Option<IpAddr> {
+        let first = self.listens().into_iter().next().unwrap_or_default();
+        first.into_iter().filter_map(|(_, peer)| peer).min()
+    }
 }

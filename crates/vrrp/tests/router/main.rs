@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::allow_attributes, reason = "not every one of them occurs at any time")]
 
+mod apply;
 mod campaign;
 mod child;
 mod conflict;
