@@ -97,7 +97,7 @@ impl Holder {
         let each = |event: Event| {
             if let Event::Link(news) = &event
                 && news.index == link.index
-                && news.up != link.up
+                && (news.up, news.carrier_ups) != (link.up, link.carrier_ups)
             {
                 schedule.handle_link(now, news.index, news.up);
                 *link = news.clone();

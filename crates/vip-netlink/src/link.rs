@@ -15,6 +15,9 @@ pub struct Link {
     pub mac: Option<[u8; 6]>,
     /// It is switched on and has a carrier (`IFF_UP` and `IFF_RUNNING`): packets can leave.
     pub up: bool,
+    /// How often the carrier has come back (`IFLA_CARRIER_UP_COUNT`; 0 in kernels before 4.16). The kernel tells of a carrier that was gone
+    /// for less than a second by this number only.
+    pub carrier_ups: u32,
     /// It is switched on (`IFF_UP`), with a carrier or without.
     pub switched_on: bool,
     /// It is a loopback interface.
@@ -56,6 +59,7 @@ const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_GROUP: u16 = 27;
+const IFLA_CARRIER_UP_COUNT: u16 = 47;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_MACVLAN_MODE: u16 = 1;
@@ -86,6 +90,7 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Link> {
         name: String::new(),
         mac: None,
         up: flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING,
+        carrier_ups: 0,
         switched_on: flags & IFF_UP != 0,
         loopback: flags & IFF_LOOPBACK != 0,
         multicast: flags & IFF_MULTICAST != 0,
@@ -105,6 +110,7 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Link> {
             IFLA_MTU => link.mtu = attribute.u32()?,
             IFLA_LINK => link.parent = attribute.u32().filter(|&index| index != 0),
             IFLA_MASTER => link.master = attribute.u32(),
+            IFLA_CARRIER_UP_COUNT => link.carrier_ups = attribute.u32()?,
             IFLA_GROUP => link.group = attribute.u32()?,
             IFLA_LINKINFO => {
                 let information = attribute.nested();
@@ -158,6 +164,7 @@ mod tests {
             .u32(IFLA_LINK, 8)
             .attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
             .u32(IFLA_GROUP, 9)
+            .u32(IFLA_CARRIER_UP_COUNT, 5)
             .nest(IFLA_LINKINFO, |inside| {
                 inside
                     .text(IFLA_INFO_KIND, "macvlan")
@@ -171,6 +178,7 @@ mod tests {
         assert_eq!((link.index, link.name.as_str(), link.mtu), (7, "eth0", 1500));
         assert_eq!((link.mac, link.parent, link.master), (Some([2, 0, 0, 0, 0, 1]), Some(8), None));
         assert!(link.up && link.multicast && link.can_announce());
+        assert_eq!(link.carrier_ups, 5);
         assert_eq!(
             (link.kind.as_deref(), link.group, link.macvlan_mode),
             (Some("macvlan"), 9, Some(4))

@@ -62,9 +62,11 @@ impl Router {
         match event {
             Event::Link(link) => {
                 let (index, mac, up) = (link.index, link.mac, link.up);
+                let carrier = (up, link.carrier_ups);
                 let before = self.shared.links.insert(link);
                 self.changes.links = true;
-                if before.as_ref().is_some_and(|before| before.up != up) {
+                if before.as_ref().is_some_and(|before| (before.up, before.carrier_ups) != carrier)
+                {
                     for instance in 0..self.instances.len() {
                         self.with(instance, |instance, shared| {
                             instance.schedule.handle_link(shared.now(), index, up);
