@@ -6,6 +6,7 @@ use crate::addresses::Held;
 use crate::announce::Schedule;
 use crate::builder::{check_unique, held};
 use crate::error::{BuildError, Stopped, UnknownVirtualRouter};
+use crate::guard::GuardThread;
 use crate::instance::{Instance, Shared};
 use crate::router::Router;
 use crate::virtual_router::VirtualRouter;
@@ -86,9 +87,14 @@ impl Router {
         let present = if owner { self.shared.kernel.addresses() } else { Ok(Vec::new()) };
         let present = present.map_err(BuildError::from)?;
         let held = held(&changed, &self.shared.links, &present)?;
+        let guard = match (&changed.guard, &instance.guard) {
+            (Some(guard), Some(running)) if running.is_of(guard) => Some(running.clone()),
+            (Some(guard), _) => Some(GuardThread::start(guard.clone(), router, self.handle())?),
+            (None, _) => None,
+        };
         let mut result = Ok(());
         self.with(router, |instance, shared| {
-            result = instance.reconfigure(changed.clone(), config, held, shared);
+            result = instance.reconfigure(changed.clone(), config, held, guard, shared);
         });
         result.map_err(refused)?;
         self.index();
@@ -105,6 +111,7 @@ impl Instance {
         settings: VirtualRouter,
         config: Config,
         held: Vec<Held>,
+        guard: Option<GuardThread>,
         shared: &mut Shared,
     ) -> Result<(), ConfigError> {
         let now = self.synchronize(shared);
@@ -113,6 +120,7 @@ impl Instance {
         // What the trackers make of it, so that not even one advertisement says otherwise.
         self.machine.handle_config(now, config.priority(tracking.priority()))?;
         self.tracking = tracking;
+        self.guard = guard;
         let differ = self.addresses.replace(held, owner);
         if differ || settings.announcements != self.settings.announcements {
             self.schedule = Schedule::new(settings.announcements);

@@ -18,6 +18,7 @@ use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 use crate::addresses::{Addresses, Held};
 use crate::error::BuildError;
 use crate::event::EventSink;
+use crate::guard::GuardThread;
 use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
@@ -185,6 +186,11 @@ impl RouterBuilder {
         let names = self.virtual_routers.iter().map(Names::of).collect();
         let (sender, commands) = crossbeam_channel::unbounded();
         let handle = Handle::new(sender, reactor.waker(), names);
+        for (router, instance) in instances.iter_mut().enumerate() {
+            let guard = instance.settings.guard.clone();
+            let start = |guard| GuardThread::start(guard, router, handle.clone());
+            instance.guard = guard.map(start).transpose()?;
+        }
         let shared = Shared {
             clock: Clock::new(),
             kernel,

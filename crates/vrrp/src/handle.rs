@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use reactor::Waker;
 use vrrp_fsm::vrrp_proto::Priority;
-use vrrp_fsm::{Condition, State, TrackerId, Why};
+use vrrp_fsm::{Condition, State, Ticket, TrackerId, Verdict, Why};
 
 use crate::apply::ApplyError;
 use crate::election::Election;
@@ -58,6 +58,11 @@ pub(crate) enum Command {
     Ready {
         router: Index,
         ready: bool,
+    },
+    Verdict {
+        router: Index,
+        ticket: Ticket,
+        verdict: Verdict,
     },
     Apply {
         router: Index,

@@ -8,14 +8,15 @@ use reactor::Clock;
 use vip_netlink::{Announcer, Client, Link, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
-    Condition, Datagram, EffectFailed, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN,
-    MAX_PATHS, Output, PathId, Send, SendFailed, State, TrackerId, Tracking,
-    VirtualRouter as Machine, Wanted,
+    Condition, Datagram, EffectFailed, Fault, Faults, GroupCommand, GuardConfig, Instant,
+    MAX_DATAGRAM_LEN, MAX_PATHS, Output, PathId, Reason, Send, SendFailed, State, Ticket,
+    TrackerId, Tracking, Verdict, VirtualRouter as Machine, Wanted,
 };
 
 use crate::addresses::Addresses;
 use crate::announce::Schedule;
 use crate::event::{EventKind, EventSink};
+use crate::guard::{GuardThread, Question};
 use crate::handle::{CampaignId, Granted, Lost, answer};
 use crate::links::Links;
 use crate::port::Port;
@@ -59,6 +60,7 @@ pub(crate) struct Instance {
     pub(crate) settings: VirtualRouter,
     pub(crate) machine: Machine,
     pub(crate) tracking: Tracking,
+    pub(crate) guard: Option<GuardThread>,
     pub(crate) addresses: Addresses,
     /// The index of each path's port in [`Shared::ports`].
     pub(crate) ports: Vec<usize>,
@@ -99,6 +101,7 @@ impl Instance {
             schedule: Schedule::new(settings.announcements),
             settings,
             machine,
+            guard: None,
             addresses,
             ports,
             candidate: false,
@@ -251,6 +254,29 @@ impl Instance {
         let now = self.synchronize(shared);
         self.machine.handle_group(now, command);
         self.carry_out(shared);
+    }
+
+    /// What its guard says.
+    pub(crate) fn handle_verdict(&mut self, ticket: Ticket, verdict: Verdict, shared: &mut Shared) {
+        let now = self.synchronize(shared);
+        self.machine.handle_verdict(now, ticket, verdict);
+        self.work(shared);
+    }
+
+    fn ask(&self, ticket: Ticket, reason: Reason) {
+        let config = self.machine.config();
+        // Without a thread the default verdict counts.
+        let (Some(guard), Some(GuardConfig { deadline, .. })) = (&self.guard, config.guard) else {
+            return;
+        };
+        let question = Question {
+            virtual_router: Arc::clone(&self.name),
+            interface: self.settings.interface.clone(),
+            addresses: config.virtual_addresses.clone(),
+            reason,
+            deadline,
+        };
+        guard.ask(ticket, question);
     }
 
     pub(crate) fn set_source(&mut self, path: PathId, source: Option<IpAddr>, shared: &mut Shared) {
@@ -485,8 +511,7 @@ impl Instance {
                     }
                 }
                 Output::Announce => self.schedule.handle_announce(shared.now()),
-                // No guard can be configured here; nobody is asked, and the default verdict counts.
-                Output::AskPromotion { .. } => {}
+                Output::AskPromotion { ticket, reason } => self.ask(ticket, reason),
                 Output::StateChanged { from, to, reason, term } => {
                     shared
                         .events

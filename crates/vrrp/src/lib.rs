@@ -86,6 +86,7 @@ mod builder;
 mod election;
 mod error;
 mod event;
+mod guard;
 mod handle;
 mod instance;
 mod kernel;
@@ -112,6 +113,7 @@ pub use error::{
     BuildError, CampaignError, SetTrackerError, ShutdownError, Stopped, UnknownVirtualRouter,
 };
 pub use event::{Difference, Event, EventKind, Events};
+pub use guard::Question;
 pub use handle::{Handle, Lost};
 pub use journal::JournalError;
 pub use orphans::{Orphan, remove_orphans};
@@ -128,9 +130,9 @@ pub use vrrp_fsm::vrrp_proto::{
 };
 pub use vrrp_fsm::{
     AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Condition, ConfigError,
-    Conflict, Counter, Discard, Fault, Faults, HopLimitPolicy, Influence, OwnerReception, Reason,
-    ReleasePolicy, SendFailurePolicy, State, Statistics, Tracker, TrailerConfig, TrailerMode,
-    TrailingOctetsPolicy, WeightError, Why,
+    Conflict, Counter, Discard, Fault, Faults, GuardConfig, HopLimitPolicy, Influence,
+    OwnerReception, Reason, ReleasePolicy, SendFailurePolicy, State, Statistics, Tracker,
+    TrailerConfig, TrailerMode, TrailingOctetsPolicy, Verdict, WeightError, Why,
 };
 
 #[cfg(doctest)]

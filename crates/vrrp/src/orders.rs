@@ -44,6 +44,11 @@ impl Router {
                     instance.set_fault(Fault::NotReady, !ready, shared);
                 });
             }
+            Command::Verdict { router, ticket, verdict } => {
+                self.with(router, |instance, shared| {
+                    instance.handle_verdict(ticket, verdict, shared);
+                });
+            }
             Command::Apply { router, changed, reply } => {
                 let result = self.apply_to(router, *changed);
                 answer(&reply, result);

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
 use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, OwnerReception,
-    PeerConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig, TrailingOctetsPolicy,
+    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, GuardConfig, HopLimitPolicy,
+    OwnerReception, PeerConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
+    TrailingOctetsPolicy, Verdict,
 };
 
 use crate::address::VirtualAddress;
 use crate::error::BuildError;
+use crate::guard::{Guard, Question};
 use crate::path::Path;
 use vip_netlink::Announcements;
 
@@ -52,6 +54,7 @@ pub struct VirtualRouter {
     pub(crate) announcements: Announcements,
     pub(crate) track_link: bool,
     pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
+    pub(crate) guard: Option<Guard>,
     template: Template,
 }
 
@@ -81,6 +84,7 @@ impl VirtualRouter {
             announcements: Announcements::default(),
             track_link: true,
             trackers: Vec::new(),
+            guard: None,
             // The family is corrected in `config`, where the addresses are known.
             template: Template(Config::new(vrid, AddressFamily::Ipv4)),
         }
@@ -293,6 +297,40 @@ impl VirtualRouter {
     pub fn track(mut self, name: impl AsRef<str>, tracker: Tracker) -> Self {
         self.trackers.push((Arc::from(name.as_ref()), tracker));
         self
+    }
+
+    /// Asks `ask` before this router replaces a Master that has fallen silent: it may be alive and not be heard. `ask` runs on
+    /// a thread of its own and may wait, as long as it returns within [`GuardConfig::deadline`]: after that, or if it
+    /// panics, the default verdict counts. Nothing else waits for it. A Master that leaves is replaced without asking.
+    ///
+    /// Failover takes longer by what `ask` takes. One that still runs when the router has ended is not waited for.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// use std::net::{SocketAddr, TcpStream};
+    /// use vrrp::{GuardConfig, Verdict, VirtualRouter, Vrid};
+    ///
+    /// let timeout = Duration::from_millis(300);
+    /// // Who still serves on a virtual address is not replaced.
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .address("192.0.2.100/24".parse()?)
+    ///     .guard(GuardConfig::new(timeout * 2, Verdict::Promote), move |question| {
+    ///         let serves = |address| {
+    ///             TcpStream::connect_timeout(&SocketAddr::new(address, 80), timeout).is_ok()
+    ///         };
+    ///         let mut addresses = question.addresses.iter().copied();
+    ///         if addresses.any(serves) { Verdict::Veto } else { Verdict::Promote }
+    ///     });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn guard(
+        mut self,
+        config: GuardConfig,
+        ask: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        self.guard = Some(Guard::new(ask));
+        self.configure(|template| template.guard(Some(config)))
     }
 
     /// The address family, where the first advertised address does not say it.

@@ -18,6 +18,7 @@ mod election;
 mod errors;
 mod faults;
 mod flood;
+mod guard;
 mod hostile;
 mod neighbours;
 mod order;

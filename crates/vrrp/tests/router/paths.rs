@@ -29,7 +29,7 @@ impl Lines {
 
 /// Whether frames go from one port of the switch to the other: both links stay up, as they do when a line between two
 /// switches breaks.
-fn cut(switch: &lab::Bridge, cut: bool) {
+pub(crate) fn cut(switch: &lab::Bridge, cut: bool) {
     let isolated = if cut { "on" } else { "off" };
     for port in ["port-a", "port-b"] {
         switch
