@@ -143,7 +143,7 @@ impl Scenario {
 
     /// Whether it takes about a second.
     pub(crate) fn is_quick(&self) -> bool {
-        !["pair", "four", "release", "release by anyone"].contains(&self.name)
+        !["pair", "four", "release by anyone"].contains(&self.name)
     }
 
     fn longest_interval(&self) -> u8 {

@@ -96,11 +96,9 @@ impl Scratch {
         let root = target.join("mutate");
         let scratch = Self { root };
         for part in PARTS {
-            // What was deleted there must not stay here.
             let copy = scratch.root.join(part);
             if copy.exists() {
-                fs::remove_dir_all(&copy)
-                    .map_err(|error| format!("{}: {error}", copy.display()))?;
+                prune(&workspace.join(part), &copy)?;
             }
             copy_folder(&workspace.join(part), &copy)?;
         }
@@ -119,7 +117,9 @@ impl Scratch {
         });
         let mut manifest = lines.collect::<Vec<_>>().join("\n");
         manifest.push_str(PROFILE);
-        scratch.write("Cargo.toml", &manifest)?;
+        if fs::read_to_string(scratch.root.join("Cargo.toml")).ok().as_ref() != Some(&manifest) {
+            scratch.write("Cargo.toml", &manifest)?;
+        }
         Ok(scratch)
     }
 
@@ -187,11 +187,55 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// With its time, so that cargo does not build again what is the same.
+/// Only what differs is written: cargo goes by the time of a file, and builds it again then.
 fn copy_file(from: &Path, to: &Path) -> Result<(), String> {
-    let error = |error| format!("{}: {error}", from.display());
-    let modified = fs::metadata(from).and_then(|metadata| metadata.modified()).map_err(error)?;
-    fs::copy(from, to).map_err(error)?;
-    let file = fs::File::options().write(true).open(to).map_err(error)?;
-    file.set_modified(modified).map_err(error)
+    let text = fs::read(from).map_err(|error| format!("{}: {error}", from.display()))?;
+    if fs::read(to).is_ok_and(|copy| copy == text) {
+        return Ok(());
+    }
+    fs::write(to, text).map_err(|error| format!("{}: {error}", to.display()))
+}
+
+/// Deletes from a copy what the original no longer has.
+fn prune(original: &Path, copy: &Path) -> Result<(), String> {
+    let error = |error| format!("{}: {error}", copy.display());
+    for entry in fs::read_dir(copy).map_err(error)? {
+        let copy = entry.map_err(error)?.path();
+        let Some(name) = copy.file_name() else { continue };
+        let original = original.join(name);
+        match (original.is_dir(), copy.is_dir()) {
+            (true, true) => prune(&original, &copy)?,
+            (_, true) => fs::remove_dir_all(&copy).map_err(error)?,
+            (_, false) if !original.is_file() => fs::remove_file(&copy).map_err(error)?,
+            (_, false) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_becomes_the_same_and_what_is_the_same_is_not_touched() {
+        let folder = std::env::temp_dir().join(format!("xtask-mutate-{}", std::process::id()));
+        let (original, copy) = (folder.join("original"), folder.join("copy"));
+        fs::create_dir_all(original.join("src")).unwrap();
+        fs::create_dir_all(copy.join("src/gone")).unwrap();
+        for (file, text) in [("src/same", "1"), ("src/changed", "2")] {
+            fs::write(original.join(file), text).unwrap();
+        }
+        for (file, text) in [("src/same", "1"), ("src/changed", "mutated"), ("src/gone/too", "")] {
+            fs::write(copy.join(file), text).unwrap();
+        }
+        let time = |file| fs::metadata(copy.join(file)).unwrap().modified().unwrap();
+        let before = time("src/same");
+        prune(&original, &copy).unwrap();
+        copy_folder(&original, &copy).unwrap();
+        assert_eq!(fs::read_to_string(copy.join("src/changed")).unwrap(), "2");
+        assert!(!copy.join("src/gone").exists());
+        assert_eq!(time("src/same"), before);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }
