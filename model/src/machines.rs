@@ -292,7 +292,7 @@ impl Machines {
         }
     }
 
-    /// G-A7, G-A8 and G-A9, in every state a machine ever is in.
+    /// A7, A8 and A9, in every state a machine ever is in.
     fn check_what_changes_nothing(&self, router: usize, machine: &VirtualRouter) -> u32 {
         // Whoever wakes up too late acts whatever the input is.
         if machine.poll_timeout().is_some_and(|deadline| deadline < NOW) {
@@ -390,7 +390,7 @@ fn is_unchanged(mut copy: VirtualRouter, original: &VirtualRouter) -> bool {
     copy == *original
 }
 
-/// G-A10.
+/// A10.
 fn check_bytes(bytes: &[u8], priority: Priority) -> u32 {
     let valid = Ipv4Packet::parse(bytes).is_ok_and(|packet| {
         packet.ttl() == 255

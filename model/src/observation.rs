@@ -1,6 +1,6 @@
 //! What can be observed of an election, wanted or not.
 
-/// One thing that a step can show. The numbers are those of `ARCHITECTURE.md`'s list.
+/// One thing that a step can show. Its number is the one of `docs/properties.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Observation {
@@ -108,7 +108,7 @@ impl Observation {
             Dual => "L5 two Masters hear of each other in time",
             Restless => "L9 no change when quiet",
             Chain => "L11 a chain of answers ends with the best router",
-            Rate => "H2 answers are an interval apart",
+            Rate => "N4 answers are 10 ms apart",
             Echo => "N4 answers to one's own advertisement",
             TwoMasters => "N1 two Masters",
             NoMaster => "N2 no Master",

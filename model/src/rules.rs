@@ -1,4 +1,4 @@
-//! What holds for one step of one machine on any network (`G-A` in `ARCHITECTURE.md`), computed from
+//! What holds for one step of one machine on any network (`A` in `docs/properties.md`), computed from
 //! RFC 9568 and not by the machine.
 
 use core::{net::IpAddr, time::Duration};

@@ -150,7 +150,7 @@ impl Scenario {
         self.routers.iter().map(|router| router.interval).max().unwrap_or_default()
     }
 
-    /// Ticks after the last disturbance within which everything settles (G-L2).
+    /// Ticks after the last disturbance within which everything settles (L2).
     pub(crate) fn settle_time(&self) -> u8 {
         let longest = self.longest_interval();
         let worst = self.routers.iter().map(|router| router.priority).min().unwrap_or(1);

@@ -1,4 +1,4 @@
-//! What states and changes show (`G-L` and `G-N` in the names of observations).
+//! What states and changes show (`L` and `N` in `docs/properties.md`).
 
 use vrrp_fsm::State as RouterState;
 
@@ -98,7 +98,7 @@ impl Election {
             && state.flights().all(|flight| !flight.stray && !flight.queued)
     }
 
-    /// Ticks for which two Masters may be, if there are two (G-L5).
+    /// Ticks for which two Masters may be, if there are two (L5).
     pub(super) fn dual_bound(&self, state: &State) -> Option<u8> {
         let mut ranked: Vec<_> =
             state.masters().map(|(router, _)| (self.rank(state, router), router)).collect();

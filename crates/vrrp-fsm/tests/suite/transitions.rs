@@ -418,7 +418,7 @@ fn every_situation_answers_every_input() {
             let (state, expected) = expected(situation, input);
             assert_eq!(outputs, expected, "{situation:?}, {input:?}");
             assert_eq!(host.router.state(), state, "{situation:?}, {input:?}");
-            // G.1: a timer of the protocol runs in Backup and Master, and only there.
+            // A1: a timer of the protocol runs in Backup and Master, and only there.
             let armed = host.router.poll_timeout().is_some();
             // Removing the addresses has its deadline.
             let removing = !host.router.is_released();

@@ -86,7 +86,7 @@ fn a_healed_partition_has_one_master_within_a_round_trip_of_the_first_packet() {
     wire.cut = |_, _| false;
     let loser_speaks = wire.hosts[1].router.poll_timeout().unwrap();
     assert!(loser_speaks < advertised + SECOND);
-    // G-L5: it is answered at once, not at the winner's next advertisement.
+    // L5: it is answered at once, not at the winner's next advertisement.
     wire.run_until(loser_speaks + LATENCY * 2);
     assert_eq!((wire.masters(), wire.holders()), (vec![0], vec![0]));
     assert!(matches!(wire.hosts[0].log[..], [Output::Send(_), Output::Announce]));
@@ -102,7 +102,7 @@ fn one_deaf_router_is_reported_by_the_other() {
     let mut wire = pair(150, 100);
     wire.cut = |from, to| (from, to) == (0, 1);
     wire.run_for(SECOND * 60);
-    // G-N7: nothing the protocol could do about it.
+    // N7: nothing the protocol could do about it.
     assert_eq!(wire.masters(), [0, 1]);
     let reports = wire.hosts[0]
         .log
@@ -113,7 +113,7 @@ fn one_deaf_router_is_reported_by_the_other() {
 
 #[test]
 fn equal_routers_with_equal_addresses_do_not_storm() {
-    // G-N4: each discards the other as its own echo.
+    // N4: each discards the other as its own echo.
     let mut wire = Wire::new([("192.0.2.2", config(100)), ("192.0.2.2", config(100))]);
     wire.run_for(SECOND * 60);
     assert!(wire.packets < 2 * 60, "{} packets in a minute", wire.packets);

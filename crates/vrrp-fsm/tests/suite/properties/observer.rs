@@ -1,4 +1,4 @@
-//! Checks the invariants after every input.
+//! Checks the invariants of `docs/properties.md` after every input.
 
 use core::{net::IpAddr, time::Duration};
 
@@ -129,7 +129,7 @@ impl Observer {
                 self.input(op, |router, now| {
                     router.handle_effect(now, EffectId::default(), Err(EffectFailed));
                 });
-                // G-A9: what is over changes nothing.
+                // A9: what is over changes nothing.
                 assert!(late || self.visible() == before);
             }
             Op::Sending { path, works } => {
@@ -262,7 +262,7 @@ impl Observer {
             assert!(result.is_err(), "{defect:?} from {source} was accepted");
         }
         if result.is_err() && !late {
-            // G-A7: an invalid packet changes nothing but counters.
+            // A7: an invalid packet changes nothing but counters.
             assert_eq!(self.visible(), before, "{result:?}");
         }
         let preempted = priority > 0
@@ -377,7 +377,7 @@ impl Observer {
         });
         match output {
             Output::Send(send) if send.priority.is_release() => {
-                // G-A2: only a Master that leaves says so.
+                // A2: only a Master that leaves says so.
                 assert_eq!(before.state, State::Master, "{op:?}");
                 assert_ne!(self.router.state(), State::Master, "{op:?}");
                 self.check_encoding(output);
@@ -398,7 +398,7 @@ impl Observer {
                     assert!(id > older);
                 }
                 if wanted == Wanted::All {
-                    // G-A3: installed only by a Master that has advertised.
+                    // A3: installed only by a Master that has advertised.
                     assert_eq!(self.router.state(), State::Master, "{op:?}");
                     assert!(self.advertised, "{op:?}");
                     self.installed = true;
@@ -447,7 +447,7 @@ impl Observer {
         }
     }
 
-    /// G-A10: our advertisements are valid, and the same however often they are encoded.
+    /// A10: our advertisements are valid, and the same however often they are encoded.
     fn check_encoding(&self, output: Output) {
         for path in self.router.paths() {
             self.check_encoding_on(path, output);
@@ -495,7 +495,7 @@ impl Observer {
         assert_eq!(self.router.statistics().outputs_lost, 0);
         match now.state {
             State::Initialize => {
-                // G-A1: no timer of the protocol; those of retries and pauses have their cause.
+                // A1: no timer of the protocol; those of retries and pauses have their cause.
                 let pausing = now.faults.contains(Fault::CannotAdvertise)
                     || now.faults.contains(Fault::AddressesFailed);
                 let removing = self.installed || self.pending.is_some();
@@ -506,7 +506,7 @@ impl Observer {
             State::Backup => {
                 assert!(now.faults.is_empty(), "{op:?}");
                 assert_eq!(now.reported, State::Backup, "{op:?}");
-                // G-A6, as far as it can be seen from outside.
+                // A6, as far as it can be seen from outside.
                 let learned = now.master.map(|master| master.interval);
                 let longest = learned.unwrap_or_default().max(config.advertisement_interval);
                 let skew = longest.max(SECOND);
@@ -523,7 +523,7 @@ impl Observer {
             assert_eq!(self.wanted, Wanted::None, "{op:?}");
         }
         if now.state == State::Master && before.state == State::Initialize {
-            // G-A4: only the owner skips Backup.
+            // A4: only the owner skips Backup.
             assert!(now.priority.is_owner(), "{op:?}");
         }
         if now.state == State::Master && before.state == State::Backup {
@@ -554,7 +554,7 @@ impl Observer {
         }
     }
 
-    /// G-A5: only for a better advertisement, a late wake, or stolen addresses.
+    /// A5: only for a better advertisement, a late wake, or stolen addresses.
     fn check_demotion(&self, op: &Op, before: &Visible) {
         let late = before.deadline.is_some_and(|deadline| deadline < self.now);
         match op {
