@@ -2,6 +2,8 @@
 
 use core::net::IpAddr;
 
+use vrrp_proto::{AddressFamily, Header};
+
 use crate::host::Packet;
 
 /// One thing that is wrong with an otherwise genuine advertisement.
@@ -34,15 +36,20 @@ pub enum Forgery {
     AuthenticationType,
     /// Version 2: the other authentication type than the genuine one.
     OtherAuthentication,
-    /// Version 2: other authentication data, wrong if there is a password.
+    /// Version 2: other authentication data, wrong if there is a password. With a trailer: another
+    /// check value.
     Password,
+    /// Its trailer names a key that nobody has.
+    UnknownKey,
+    /// Its trailer is missing.
+    Unsigned,
     /// It comes from a host that is no peer (matters on unicast paths only).
     Stranger,
 }
 
 impl Forgery {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Forwarded,
         Self::Version,
         Self::Type,
@@ -57,12 +64,17 @@ impl Forgery {
         Self::AuthenticationType,
         Self::OtherAuthentication,
         Self::Password,
+        Self::UnknownKey,
+        Self::Unsigned,
         Self::Stranger,
     ];
 }
 
 /// The protocol number of what hides the message.
 const AUTHENTICATION_HEADER: u8 = 51;
+
+/// The number of a key that nobody has.
+const UNKNOWN_KEY: u8 = 255;
 
 /// Offsets in an IPv4 header without options, which is what the machines send.
 mod ipv4 {
@@ -113,10 +125,15 @@ pub(crate) fn forge(genuine: &Packet, forgery: Forgery) -> Option<Packet> {
         Forgery::Destination => forged.set_destination()?,
         Forgery::AuthenticationType if version_2 => *forged.message.get_mut(4)? = 3,
         Forgery::OtherAuthentication if version_2 => *forged.message.get_mut(4)? ^= 1,
+        Forgery::Password if !forged.trailer.is_empty() => *forged.trailer.last_mut()? ^= 1,
         Forgery::Password if version_2 => *forged.message.last_mut()? ^= 1,
         Forgery::AuthenticationType | Forgery::OtherAuthentication | Forgery::Password => {
             return None;
         }
+        // Behind the algorithm.
+        Forgery::UnknownKey => *forged.trailer.get_mut(1)? = UNKNOWN_KEY,
+        Forgery::Unsigned if forged.trailer.is_empty() => return None,
+        Forgery::Unsigned => forged.trailer.clear(),
         Forgery::Stranger => forged.set_source(with_last_octet(forged.source, 250))?,
     }
     if forgery != Forgery::Checksum {
@@ -141,18 +158,27 @@ struct Draft {
     /// The IPv4 header; empty for IPv6.
     header: Vec<u8>,
     message: Vec<u8>,
+    /// What signs the message, behind it.
+    trailer: Vec<u8>,
 }
 
 impl Draft {
     fn from(packet: &Packet) -> Option<Self> {
         let header_len = if packet.source.is_ipv4() { ipv4::LEN } else { 0 };
-        let (header, message) = packet.octets.split_at_checked(header_len)?;
+        let (header, octets) = packet.octets.split_at_checked(header_len)?;
+        let (message, trailer) = match header.get(ipv4::PROTOCOL) {
+            Some(&AUTHENTICATION_HEADER) => (octets, [].as_slice()),
+            _ => {
+                Header::parse(octets).ok()?.split(octets, AddressFamily::of(&packet.source)).ok()?
+            }
+        };
         Some(Self {
             source: packet.source,
             destination: packet.destination,
             hop_limit: packet.hop_limit,
             header: header.to_vec(),
             message: message.to_vec(),
+            trailer: trailer.to_vec(),
         })
     }
 
@@ -212,12 +238,14 @@ impl Draft {
 
     fn finish(mut self) -> Option<Packet> {
         if self.source.is_ipv4() {
-            let total = u16::try_from(self.header.len() + self.message.len()).ok()?;
+            let total =
+                u16::try_from(self.header.len() + self.message.len() + self.trailer.len()).ok()?;
             let field = self.header.get_mut(ipv4::TOTAL_LENGTH..ipv4::TOTAL_LENGTH + 2)?;
             field.copy_from_slice(&total.to_be_bytes());
         }
         let (source, destination, hop_limit) = (self.source, self.destination, self.hop_limit);
         self.header.append(&mut self.message);
+        self.header.append(&mut self.trailer);
         Some(Packet { source, destination, hop_limit, octets: self.header.into(), answers: 0 })
     }
 }

@@ -3,12 +3,12 @@
 use core::{fmt, net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    Config, Discard, GroupCommand, Instant, Output, Reason, State, Statistics, Verdict,
-    VirtualRouter, Wanted,
+    Config, Discard, GroupCommand, Instant, Output, Reason, State, Statistics, TrailerMode,
+    Verdict, VirtualRouter, Wanted,
 };
 use vrrp_proto::{
     Advertisement, AuthenticationHeader, Header, Interval, Ipv4Packet, Priority, PseudoHeader,
-    Version,
+    Trailer, Version,
 };
 
 use crate::{RouterId, host::Packet, input::Input};
@@ -329,19 +329,25 @@ const ALLOWANCE: u64 = 64;
 /// What was received, read without the machine.
 pub(crate) fn heard(packet: &Packet) -> Option<HeardAdvertisement> {
     let pseudo_header = PseudoHeader::new(packet.source, packet.destination).ok()?;
-    let advertisement = match pseudo_header {
+    let message = match pseudo_header {
         PseudoHeader::Ipv4 { .. } => {
             let packet = Ipv4Packet::parse(&packet.octets).ok()?;
             let message = packet
                 .message()
                 .ok()
                 .or_else(|| Some(AuthenticationHeader::parse(&packet).ok()?.unverified_message()));
-            Advertisement::parse(message?, pseudo_header).ok()?
+            split(message?, pseudo_header)?.0
         }
-        PseudoHeader::Ipv6 { .. } => Advertisement::parse(&packet.octets, pseudo_header).ok()?,
+        PseudoHeader::Ipv6 { .. } => split(&packet.octets, pseudo_header)?.0,
     };
+    let advertisement = Advertisement::parse(message, pseudo_header).ok()?;
     let (priority, interval) = (advertisement.priority(), advertisement.interval());
     Some(HeardAdvertisement { source: packet.source, priority, interval })
+}
+
+/// The message, and the trailer behind it or nothing.
+fn split(octets: &[u8], packet: PseudoHeader) -> Option<(&[u8], &[u8])> {
+    Header::parse(octets).ok()?.split(octets, packet.family()).ok()
 }
 
 pub(crate) struct HeardAdvertisement {
@@ -449,7 +455,7 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
         Ok(pseudo_header) => pseudo_header,
         Err(error) => return broken(error.to_string()),
     };
-    let message = match pseudo_header {
+    let octets = match pseudo_header {
         PseudoHeader::Ipv6 { .. } => &*packet.octets,
         PseudoHeader::Ipv4 { .. } => match Ipv4Packet::parse(&packet.octets) {
             Ok(ip) if ip.ttl() != 255 || IpAddr::V4(ip.source()) != source => {
@@ -468,6 +474,19 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
             },
             Err(error) => return broken(error.to_string()),
         },
+    };
+    let signing =
+        config.trailer.as_ref().filter(|trailer| trailer.mode != TrailerMode::ReceiveOnly);
+    let message = match signing.and_then(|trailer| trailer.keys().first()) {
+        None => octets,
+        Some(key) => {
+            let parts = split(octets, pseudo_header);
+            let trailer = parts.map(|(message, behind)| Trailer::parse(message, behind));
+            match trailer.map(|trailer| trailer.and_then(|it| it.verify(key, pseudo_header))) {
+                Some(Ok(message)) => message,
+                other => return broken(format!("{other:?}")),
+            }
+        }
     };
     let advertisement = match Advertisement::parse(message, pseudo_header) {
         Ok(advertisement) => advertisement,

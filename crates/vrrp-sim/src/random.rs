@@ -4,11 +4,12 @@ use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::{
-    AddressesLostPolicy, ChecksumPolicy, Config, GuardConfig, PathConfig, ReleasePolicy,
-    SendFailurePolicy, Verdict,
+    AddressesLostPolicy, AntiReplay, ChecksumPolicy, Config, GuardConfig, PathConfig,
+    ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailerMode, Verdict,
 };
 use vrrp_proto::{
-    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, Version, Vrid,
+    AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TrailerKey,
+    Version, Vrid,
 };
 
 use crate::{
@@ -61,6 +62,10 @@ struct Group {
     mixed: bool,
     family: AddressFamily,
     authentication: Authentication,
+    /// What its routers sign with, if they do: two of these to replace one by the other.
+    keys: Vec<TrailerKey>,
+    /// Whether some of its routers do not sign yet.
+    partly_signed: bool,
     checksum: ChecksumPolicy,
     unicast: bool,
     guarded: bool,
@@ -89,6 +94,9 @@ impl Group {
             },
             Version::V3 => Authentication::None,
         };
+        let signed = authentication == Authentication::None && one_in(rng, 6);
+        let keys = if signed { keys(rng) } else { Vec::new() };
+        let partly_signed = one_in(rng, 4);
         let form = if rng.bool() { ChecksumForm::PseudoHeader } else { ChecksumForm::MessageOnly };
         let checksum = if one_in(rng, 4) {
             ChecksumPolicy::Strict(form)
@@ -113,6 +121,8 @@ impl Group {
             mixed,
             family,
             authentication,
+            keys,
+            partly_signed,
             checksum,
             unicast: one_in(rng, 4),
             guarded: one_in(rng, 6),
@@ -152,6 +162,7 @@ impl Group {
             .preempt_mode(!one_in(rng, 5))
             .virtual_addresses(self.addresses.clone())
             .authentication(self.authentication)
+            .trailer(self.trailer(rng))
             .announce_refresh(one_in(rng, 4).then_some(Duration::from_secs(1)))
             .checksum(self.checksum)
             .immediate_answer(!one_in(rng, 6))
@@ -187,6 +198,20 @@ impl Group {
             ..Conditions::default()
         };
         Participant { config, source, conditions }
+    }
+
+    /// Amid a change of keys, or before all sign: everybody understands everybody.
+    fn trailer(&self, rng: &mut Rng) -> Option<TrailerConfig> {
+        let signing = self.keys.get(rng.usize(..self.keys.len().max(1)))?;
+        let others = self.keys.iter().filter(|key| *key != signing);
+        let mode = match self.partly_signed {
+            true if rng.bool() => TrailerMode::ReceiveOnly,
+            true => TrailerMode::Permissive,
+            false => TrailerMode::Enforce,
+        };
+        // Every host has a time of its own.
+        let trailer = TrailerConfig::new(*signing).mode(mode).anti_replay(AntiReplay::Monotonic);
+        Some(others.fold(trailer, |trailer, other| trailer.also_accept(*other)))
     }
 
     fn guard(&self, rng: &mut Rng, priority: Priority) -> Option<GuardConfig> {
@@ -311,6 +336,11 @@ fn virtual_address(family: AddressFamily, index: u8) -> IpAddr {
         AddressFamily::Ipv4 => IpAddr::from([192, 0, 2, 100 + index]),
         AddressFamily::Ipv6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 1, u16::from(index)]),
     }
+}
+
+/// One or two keys, each with a secret made of its number.
+fn keys(rng: &mut Rng) -> Vec<TrailerKey> {
+    (1..=rng.u8(1..=2)).filter_map(|id| TrailerKey::new(id, &[id; 32]).ok()).collect()
 }
 
 fn one_in(rng: &mut Rng, number: u32) -> bool {

@@ -276,6 +276,7 @@ const PLAINER_CONFIGS: &[fn(&mut Config, &Config)] = &[
     |config, plain| config.also_version_2 = plain.also_version_2,
     |config, plain| config.version = plain.version,
     |config, plain| config.authentication = plain.authentication,
+    |config, plain| config.trailer.clone_from(&plain.trailer),
     |config, plain| config.checksum = plain.checksum,
     |config, _| config.paths = vec![PathConfig::multicast()],
     |config, plain| config.advertisement_interval = plain.advertisement_interval,

@@ -2,7 +2,9 @@
 
 use core::{fmt::Write, net::IpAddr, time::Duration};
 
-use vrrp_fsm::{ChecksumPolicy, Config, HopLimitPolicy, PathConfig, PathMode};
+use vrrp_fsm::{
+    AntiReplay, ChecksumPolicy, Config, HopLimitPolicy, PathConfig, PathMode, TrailerConfig,
+};
 use vrrp_proto::{Authentication, Priority};
 
 use crate::{Act, Chance, Conditions, Link, Participant, RouterId, Scenario};
@@ -11,7 +13,7 @@ impl Scenario {
     /// A Rust program that runs this scenario and prints its timeline: save it as
     /// `examples/replay.rs` of a package that depends on `vrrp-sim`.
     ///
-    /// Passwords and keys are replaced by `secret`. What there are no words for is left as a comment.
+    /// Passwords and keys are replaced by `secret`, those of trailers by their number. What there are no words for is left as a comment.
     #[must_use]
     pub fn to_rust(&self) -> String {
         let mut out = String::from(HEAD);
@@ -138,6 +140,10 @@ fn setter(config: &Config, field: &str) -> Option<String> {
             }
             _ => return None,
         },
+        "trailer" => match &config.trailer {
+            Some(config) => format!("Some({})", trailer(config)?),
+            None => "None".to_owned(),
+        },
         "checksum" => match config.checksum {
             ChecksumPolicy::AcceptAny { send } => {
                 format!("ChecksumPolicy::AcceptAny {{ send: ChecksumForm::{send:?} }}")
@@ -175,6 +181,24 @@ fn setter(config: &Config, field: &str) -> Option<String> {
         "paths" => format!("vec![{}]", paths(&config.paths)?),
         _ => return None,
     })
+}
+
+/// A secret is not printed: each is made of the key's number.
+fn trailer(config: &TrailerConfig) -> Option<String> {
+    let key = |id: u8| format!("TrailerKey::new({id}, &[{id}; 32])?");
+    let (signing, others) = config.keys().split_first()?;
+    let others = others.iter().map(|other| format!(".also_accept({})", key(other.id())));
+    let others: String = others.collect();
+    let anti_replay = match config.anti_replay {
+        AntiReplay::Monotonic => ".anti_replay(AntiReplay::Monotonic)",
+        AntiReplay::Time { window: None } => "",
+        AntiReplay::Time { window: Some(_) } | _ => return None,
+    };
+    Some(format!(
+        "TrailerConfig::new({}){others}.mode(TrailerMode::{:?}){anti_replay}",
+        key(signing.id()),
+        config.mode
+    ))
 }
 
 fn paths(paths: &[PathConfig]) -> Option<String> {

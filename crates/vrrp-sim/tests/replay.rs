@@ -9,10 +9,11 @@ use vrrp_sim::{
     Act, Chance, Conditions, End, Forgery, Link, Participant, Round, RouterId, Scenario,
     Simulation,
     vrrp_fsm::{
-        AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, HopLimitPolicy, PathConfig,
-        ReleasePolicy, SendFailurePolicy,
+        AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Config, HopLimitPolicy,
+        PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailerMode,
         vrrp_proto::{
-            AddressFamily, Authentication, ChecksumForm, Password, Priority, Version, Vrid,
+            AddressFamily, Authentication, ChecksumForm, Password, Priority, TrailerKey, Version,
+            Vrid,
         },
     },
 };
@@ -55,6 +56,15 @@ fn scenario() -> Scenario {
         .paths(vec![PathConfig::unicast(vec![source(10), source(12)])]);
     let odd = odd.sync_group(true);
     let whole = plain.sync_group(true).paths(vec![PathConfig::unicast(vec![source(11)])]);
+    // In an election of its own.
+    let [new, old] = [2, 1].map(|id| TrailerKey::new(id, &[id; 32]).unwrap());
+    let trailer = TrailerConfig::new(new)
+        .also_accept(old)
+        .mode(TrailerMode::Permissive)
+        .anti_replay(AntiReplay::Monotonic);
+    let signed = Config::new(Vrid::new(8).unwrap(), AddressFamily::Ipv4)
+        .virtual_addresses(vec![source(3)])
+        .trailer(Some(trailer));
     let bad = Conditions {
         install: Duration::from_nanos(1_001),
         install_fails: Chance::percent(1),
@@ -95,7 +105,11 @@ fn scenario() -> Scenario {
         |config, last, conditions| Participant { config, source: source(last), conditions };
     Scenario {
         seed: 4711,
-        routers: vec![participant(whole, 10, Conditions::default()), participant(odd, 11, bad)],
+        routers: vec![
+            participant(whole, 10, Conditions::default()),
+            participant(odd, 11, bad),
+            participant(signed, 12, Conditions::default()),
+        ],
         processes: vec![vec![a], vec![b]],
         link: Link { jitter: second / 10, ..Link::default() },
         rounds: vec![
