@@ -6,7 +6,7 @@ use crate::addresses::Held;
 use crate::announce::Schedule;
 use crate::builder::{check_unique, held};
 use crate::error::{BuildError, Stopped, UnknownVirtualRouter};
-use crate::guard::GuardThread;
+use crate::guard::{GuardThread, Party};
 use crate::instance::{Instance, Shared};
 use crate::router::Router;
 use crate::virtual_router::VirtualRouter;
@@ -89,7 +89,9 @@ impl Router {
         let held = held(&changed, &self.shared.links, &present)?;
         let guard = match (&changed.guard, &instance.guard) {
             (Some(guard), Some(running)) if running.is_of(guard) => Some(running.clone()),
-            (Some(guard), _) => Some(GuardThread::start(guard.clone(), router, self.handle())?),
+            (Some(guard), _) => {
+                Some(GuardThread::start(guard.clone(), Party::Router(router), self.handle())?)
+            }
             (None, _) => None,
         };
         let mut result = Ok(());

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
 use vip_netlink::{Address, Announcer, Client, Monitor, Pacer, PresentAddress, Scope};
-use vrrp_fsm::VirtualRouter as Machine;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
+use vrrp_fsm::{GuardConfig, Verdict, VirtualRouter as Machine};
 
 use crate::addresses::{Addresses, Held};
 use crate::error::BuildError;
 use crate::event::EventSink;
-use crate::guard::GuardThread;
+use crate::guard::{Guard, GuardThread, Party, Question};
 use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
@@ -38,6 +38,8 @@ const RUN_DIRECTORY: &str = "/run/vrrp";
 pub struct RouterBuilder {
     virtual_routers: Vec<VirtualRouter>,
     sync_groups: Vec<SyncGroup>,
+    /// By the names of the groups.
+    group_guards: Vec<(Arc<str>, GuardConfig, Guard)>,
     run_directory: PathBuf,
     release_timeout: Duration,
     event_capacity: usize,
@@ -50,6 +52,7 @@ pub(crate) struct SyncGroup {
     pub(crate) name: Arc<str>,
     /// The names of virtual routers.
     pub(crate) members: Vec<String>,
+    pub(crate) guard: Option<(GuardConfig, Guard)>,
 }
 
 impl Default for RouterBuilder {
@@ -57,6 +60,7 @@ impl Default for RouterBuilder {
         Self {
             virtual_routers: Vec::new(),
             sync_groups: Vec::new(),
+            group_guards: Vec::new(),
             run_directory: PathBuf::from(RUN_DIRECTORY),
             release_timeout: Duration::from_secs(5),
             event_capacity: 4096,
@@ -106,7 +110,40 @@ impl RouterBuilder {
         members: impl IntoIterator<Item = M>,
     ) -> Self {
         let members = members.into_iter().map(Into::into).collect();
-        self.sync_groups.push(SyncGroup { name: Arc::from(name.as_ref()), members });
+        self.sync_groups.push(SyncGroup { name: Arc::from(name.as_ref()), members, guard: None });
+        self
+    }
+
+    /// Gives a sync group a guard, which is asked once for all its members: [`VirtualRouter::guard`] is for those that are in
+    /// none. A veto holds all of them.
+    ///
+    /// ```no_run
+    /// # use core::time::Duration;
+    /// # use vrrp::{GuardConfig, Router, Verdict, VirtualRouter, Vrid};
+    /// # fn is_alive(address: &core::net::IpAddr) -> bool { true }
+    /// # let outside = VirtualRouter::new("outside", Vrid::new(51)?, "eth0").address("192.0.2.1/24".parse()?);
+    /// # let inside = VirtualRouter::new("inside", Vrid::new(52)?, "eth1").address("10.0.0.1/24".parse()?);
+    /// let router = Router::builder()
+    ///     .virtual_routers([outside.candidate(true), inside.candidate(true)])
+    ///     .sync_group("gateway", ["outside", "inside"])
+    ///     .sync_group_guard(
+    ///         "gateway",
+    ///         GuardConfig::new(Duration::from_millis(500), Verdict::Promote),
+    ///         |question| {
+    ///             let alive = question.addresses.iter().any(is_alive);
+    ///             if alive { Verdict::Veto } else { Verdict::Promote }
+    ///         },
+    ///     )
+    ///     .start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sync_group_guard(
+        mut self,
+        group: impl AsRef<str>,
+        config: GuardConfig,
+        ask: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        self.group_guards.push((Arc::from(group.as_ref()), config, Guard::new(ask)));
         self
     }
 
@@ -148,7 +185,8 @@ impl RouterBuilder {
             return Err(BuildError::NoVirtualRouters);
         }
         check_unique(&self.virtual_routers)?;
-        let groups = SyncGroups::new(&self.sync_groups, &self.virtual_routers)?;
+        self.assign_group_guards()?;
+        let mut groups = SyncGroups::new(&self.sync_groups, &self.virtual_routers)?;
         for (index, virtual_router) in self.virtual_routers.iter_mut().enumerate() {
             virtual_router.set_sync_group(groups.contains(index));
         }
@@ -188,9 +226,10 @@ impl RouterBuilder {
         let handle = Handle::new(sender, reactor.waker(), names);
         for (router, instance) in instances.iter_mut().enumerate() {
             let guard = instance.settings.guard.clone();
-            let start = |guard| GuardThread::start(guard, router, handle.clone());
+            let start = |guard| GuardThread::start(guard, Party::Router(router), handle.clone());
             instance.guard = guard.map(start).transpose()?;
         }
+        groups.start_guards(&handle)?;
         let shared = Shared {
             clock: Clock::new(),
             kernel,
@@ -226,6 +265,17 @@ impl RouterBuilder {
     /// As [`RouterBuilder::build`], and [`BuildError::Thread`].
     pub fn start(self) -> Result<RunningRouter, BuildError> {
         RunningRouter::start(self.build()?)
+    }
+
+    fn assign_group_guards(&mut self) -> Result<(), BuildError> {
+        for (name, config, guard) in core::mem::take(&mut self.group_guards) {
+            let names = || self.sync_groups.iter().map(|group| group.name.to_string()).collect();
+            let unknown =
+                BuildError::UnknownSyncGroup { name: name.to_string(), existing: names() };
+            let group = self.sync_groups.iter_mut().find(|group| group.name == name);
+            group.ok_or(unknown)?.guard = Some((config, guard));
+        }
+        Ok(())
     }
 
     fn machines(&self, links: &Links) -> Result<Vec<Machine>, BuildError> {

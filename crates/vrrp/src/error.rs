@@ -63,6 +63,22 @@ pub enum BuildError {
         /// What the group's machine says.
         source: vrrp_fsm::EmptySyncGroup,
     },
+    /// The guard of a sync group cannot be as it was asked for.
+    #[error("sync group {group:?}: its guard is not configured correctly")]
+    SyncGroupGuard {
+        /// The group's name.
+        group: String,
+        /// What does not fit.
+        source: ConfigError,
+    },
+    /// There is no sync group of this name to be guarded.
+    #[error("there is no sync group {name:?} to be guarded; there are: {}", existing.join(", "))]
+    UnknownSyncGroup {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        existing: Vec<String>,
+    },
     /// Two sync groups have one name.
     #[error("two sync groups are named {name:?}: names must be unique")]
     DuplicateSyncGroup {

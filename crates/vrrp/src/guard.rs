@@ -13,14 +13,12 @@ use vrrp_fsm::{Reason, Ticket, Verdict};
 use crate::error::BuildError;
 use crate::handle::{Command, Handle};
 
-/// What a guard is asked: may this virtual router replace a Master that has fallen silent?
+/// What a guard is asked: may this virtual router, or this sync group, replace a Master that has fallen silent?
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Question {
-    /// The name of the virtual router.
-    pub virtual_router: Arc<str>,
-    /// Its interface.
-    pub interface: String,
+    /// The name of the virtual router, or of the sync group.
+    pub name: Arc<str>,
     /// Its advertised addresses, which the Master has if it lives.
     pub addresses: Vec<IpAddr>,
     /// Why it would be Master.
@@ -50,6 +48,13 @@ impl fmt::Debug for Guard {
     }
 }
 
+/// Who has deadlines and may have a guard, by its place in the order they were added in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Party {
+    Router(usize),
+    SyncGroup(usize),
+}
+
 type Asked = (Ticket, Question);
 
 /// The thread on which a guard is asked. It ends with its last answer after this is dropped; nobody waits for it.
@@ -62,16 +67,16 @@ pub(crate) struct GuardThread {
 }
 
 impl GuardThread {
-    /// A thread for this guard of the virtual router at this place, in the network namespace of the calling thread.
-    pub(crate) fn start(guard: Guard, router: usize, handle: Handle) -> Result<Self, BuildError> {
+    /// A thread for this guard, in the network namespace of the calling thread.
+    pub(crate) fn start(guard: Guard, party: Party, handle: Handle) -> Result<Self, BuildError> {
         let (questions, unread) = crossbeam_channel::bounded::<Asked>(1);
         let (asked, ask) = (unread.clone(), Arc::clone(&guard.0));
         let run = move || {
             for (ticket, question) in asked {
                 // After a panic, as after the deadline, the default verdict counts.
                 match catch_unwind(AssertUnwindSafe(|| ask(&question))) {
-                    Ok(verdict) => handle.tell(Command::Verdict { router, ticket, verdict }),
-                    Err(_) => log::error!("{}: its guard panicked", question.virtual_router),
+                    Ok(verdict) => handle.tell(Command::Verdict { party, ticket, verdict }),
+                    Err(_) => log::error!("{}: its guard panicked", question.name),
                 }
             }
         };

@@ -12,6 +12,7 @@ use vrrp_fsm::{Condition, State, Ticket, TrackerId, Verdict, Why};
 use crate::apply::ApplyError;
 use crate::election::Election;
 use crate::error::{SetTrackerError, Stopped, UnknownVirtualRouter};
+use crate::guard::Party;
 use crate::status::Status;
 use crate::virtual_router::VirtualRouter;
 
@@ -60,7 +61,7 @@ pub(crate) enum Command {
         ready: bool,
     },
     Verdict {
-        router: Index,
+        party: Party,
         ticket: Ticket,
         verdict: Verdict,
     },

@@ -270,8 +270,7 @@ impl Instance {
             return;
         };
         let question = Question {
-            virtual_router: Arc::clone(&self.name),
-            interface: self.settings.interface.clone(),
+            name: Arc::clone(&self.name),
             addresses: config.virtual_addresses.clone(),
             reason,
             deadline,

@@ -52,12 +52,19 @@
 //! # }
 //! ```
 //!
+//! # More than one virtual router, more than one configuration
+//!
+//! A gateway with two links has two virtual routers, which [`RouterBuilder::sync_group`] makes Master together or not at all.
+//! [`Handle::apply`] gives one that runs another configuration, without leaving the election.
+//!
 //! # What protects an election
 //!
 //! - Queued datagrams are read before any deadline is acted upon, so that a process that was stopped hears the present Master
 //!   before it believes in its silence; a receive queue that overflowed counts as having heard something. A
 //!   hypervisor that stops the guest's clock is not covered.
 //! - A flood cannot silence a Master: due advertisements go out after every 64 datagrams.
+//! - Several [`Path`]s to [named peers](VirtualRouter::peer): one broken line between two hosts makes no second Master.
+//! - A [guard](VirtualRouter::guard), on a thread of its own, is asked before a Master that has fallen silent is replaced.
 //! - A kernel filter passes our VRIDs only; advertisements of foreign ones cost no wake-up (and are not counted).
 //! - Thousands of addresses are added in chunks of about a millisecond, each announced as soon as it is present, with timers and
 //!   sockets served in between.

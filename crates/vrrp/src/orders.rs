@@ -2,6 +2,7 @@
 
 use vrrp_fsm::Fault;
 
+use crate::guard::Party;
 use crate::handle::{Command, answer};
 use crate::router::Router;
 
@@ -44,10 +45,13 @@ impl Router {
                     instance.set_fault(Fault::NotReady, !ready, shared);
                 });
             }
-            Command::Verdict { router, ticket, verdict } => {
+            Command::Verdict { party: Party::Router(router), ticket, verdict } => {
                 self.with(router, |instance, shared| {
                     instance.handle_verdict(ticket, verdict, shared);
                 });
+            }
+            Command::Verdict { party: Party::SyncGroup(group), ticket, verdict } => {
+                self.with_group(group, |group, now| group.handle_verdict(now, ticket, verdict));
             }
             Command::Apply { router, changed, reply } => {
                 let result = self.apply_to(router, *changed);

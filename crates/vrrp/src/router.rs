@@ -17,11 +17,12 @@ use crossbeam_channel::Receiver;
 use reactor::{Clock, Reactor, Timers, Token};
 use vip_netlink::{Monitor, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
-use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, Route};
+use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, Route, SyncGroup};
 
 use crate::builder::RouterBuilder;
 use crate::error::ShutdownError;
 use crate::event::{EventKind, Events};
+use crate::guard::Party;
 use crate::handle::{Command, Handle};
 use crate::instance::{Instance, Shared};
 use crate::kernel::Changes;
@@ -57,13 +58,14 @@ pub struct Router {
     demux: Demux,
     /// The virtual addresses by the kernel's key: of which virtual router, at which place.
     pub(crate) virtual_addresses: BTreeMap<(u32, IpAddr, u8), Vec<(usize, usize)>>,
-    timers: Timers<usize, Instant>,
+    timers: Timers<Party, Instant>,
     commands: Receiver<Command>,
     handle: Handle,
     batch: Batch,
     /// Ports with something to read, and virtual routers with something due: kept for their memory.
     readable: Vec<usize>,
     due: Vec<usize>,
+    due_groups: Vec<usize>,
     pub(crate) changes: Changes,
     overflows: u64,
     overflow_told: Option<Instant>,
@@ -110,6 +112,7 @@ impl Router {
             batch: Batch::new(),
             readable: Vec::new(),
             due: Vec::new(),
+            due_groups: Vec::new(),
             changes: Changes::default(),
             overflows: 0,
             overflow_told: None,
@@ -281,10 +284,12 @@ impl Router {
     /// began counts, too. A socket that was read up to the limit is not: that would be the flood's way to silence us.
     fn act_on_deadlines(&mut self, saturated: &[usize]) {
         self.collect_due();
-        if self.due.is_empty() {
+        if self.due.is_empty() && self.due_groups.is_empty() {
             return;
         }
-        let due = self.due.iter().filter_map(|index| self.instances.get(*index));
+        let of_groups = self.due_groups.iter().flat_map(|group| self.groups.members(*group));
+        let concerned = self.due.iter().chain(of_groups);
+        let due = concerned.filter_map(|index| self.instances.get(*index));
         let mut ports: Vec<usize> = due.flat_map(|instance| &instance.ports).copied().collect();
         ports.sort_unstable();
         ports.dedup();
@@ -296,12 +301,18 @@ impl Router {
         for index in core::mem::take(&mut self.due) {
             self.with(index, Instance::handle_timeout);
         }
+        for group in core::mem::take(&mut self.due_groups) {
+            self.with_group(group, SyncGroup::handle_timeout);
+        }
     }
 
     fn collect_due(&mut self) {
         let now = self.shared.now();
-        while let Some((index, _)) = self.timers.pop_due(now) {
-            self.due.push(index);
+        while let Some((party, _)) = self.timers.pop_due(now) {
+            match party {
+                Party::Router(index) => self.due.push(index),
+                Party::SyncGroup(index) => self.due_groups.push(index),
+            }
         }
     }
 
@@ -394,6 +405,14 @@ impl Router {
             conclude(index, all, &mut self.shared, &mut self.timers);
         }
     }
+
+    /// Gives a sync group an input; its members act upon what follows.
+    pub(crate) fn with_group(&mut self, group: usize, act: impl FnOnce(&mut SyncGroup, Instant)) {
+        let (shared, timers) = (&mut self.shared, &mut self.timers);
+        self.groups.with(group, act, &mut self.instances, shared, |party, at| {
+            schedule(party, at, timers);
+        });
+    }
 }
 
 /// By what the datagrams of a virtual router are known, on which path.
@@ -414,25 +433,18 @@ fn conclude(
     index: usize,
     (instances, groups): (&mut [Instance], &mut SyncGroups),
     shared: &mut Shared,
-    timers: &mut Timers<usize, Instant>,
+    timers: &mut Timers<Party, Instant>,
 ) {
-    groups.settle(index, instances, shared, |index, instance, shared| {
-        schedule(index, instance, shared, timers);
-    });
+    groups.settle(index, instances, shared, |party, at| schedule(party, at, timers));
     if let Some(instance) = instances.get(index) {
-        schedule(index, instance, shared, timers);
+        schedule(Party::Router(index), instance.poll_timeout(shared), timers);
     }
 }
 
-fn schedule(
-    index: usize,
-    instance: &Instance,
-    shared: &Shared,
-    timers: &mut Timers<usize, Instant>,
-) {
-    match instance.poll_timeout(shared) {
-        Some(at) => timers.set(index, at),
-        None => timers.cancel(&index),
+fn schedule(party: Party, at: Option<Instant>, timers: &mut Timers<Party, Instant>) {
+    match at {
+        Some(at) => timers.set(party, at),
+        None => timers.cancel(&party),
     };
 }
 
@@ -443,7 +455,7 @@ fn deliver(
     demux: &mut Demux,
     (instances, groups): (&mut [Instance], &mut SyncGroups),
     shared: &mut Shared,
-    timers: &mut Timers<usize, Instant>,
+    timers: &mut Timers<Party, Instant>,
 ) -> bool {
     let now = shared.now();
     let Some(port) = shared.ports.get_mut(port) else { return false };

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vrrp_fsm::{MemberId, SyncGroup as Machine, SyncGroupOutput};
+use vrrp_fsm::{
+    GuardConfig, Instant, MemberId, Reason, SyncGroup as Machine, SyncGroupOutput, Ticket,
+};
 
 use crate::builder::SyncGroup;
 use crate::error::BuildError;
 use crate::event::EventKind;
+use crate::guard::{Guard, GuardThread, Party, Question};
+use crate::handle::Handle;
 use crate::instance::{Instance, Shared};
 use crate::status::SyncGroupStatus;
 use crate::virtual_router::VirtualRouter;
@@ -26,6 +30,8 @@ struct Group {
     machine: Machine,
     /// The virtual routers, by the place in which each was named.
     members: Vec<usize>,
+    guard: Option<(GuardConfig, Guard)>,
+    thread: Option<GuardThread>,
 }
 
 impl SyncGroups {
@@ -50,8 +56,12 @@ impl SyncGroups {
         if self.groups.iter().any(|other| other.name == wanted.name) {
             return Err(BuildError::DuplicateSyncGroup { name: group() });
         }
-        let machine = Machine::new(wanted.members.len())
+        let mut machine = Machine::new(wanted.members.len())
             .map_err(|source| BuildError::EmptySyncGroup { group: group(), source })?;
+        if let Some((guard, _)) = &wanted.guard {
+            let refused = |source| BuildError::SyncGroupGuard { group: group(), source };
+            machine = machine.guard(*guard).map_err(refused)?;
+        }
         let mut members = Vec::with_capacity(wanted.members.len());
         for (place, member) in wanted.members.iter().enumerate() {
             let found = virtual_routers.iter().position(|one| *one.name == **member);
@@ -72,7 +82,8 @@ impl SyncGroups {
             }
             members.push(router);
         }
-        self.groups.push(Group { name: Arc::clone(&wanted.name), machine, members });
+        let (name, guard) = (Arc::clone(&wanted.name), wanted.guard.clone());
+        self.groups.push(Group { name, machine, members, guard, thread: None });
         Ok(())
     }
 
@@ -81,37 +92,66 @@ impl SyncGroups {
         self.places.contains_key(&router)
     }
 
-    /// After an input of a virtual router: what follows for the others of its group. `acted` is told of each that was
-    /// given a command.
+    /// Starts the threads of the guards.
+    pub(crate) fn start_guards(&mut self, handle: &Handle) -> Result<(), BuildError> {
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            let start = |guard| GuardThread::start(guard, Party::SyncGroup(index), handle.clone());
+            group.thread = group.guard.clone().map(|(_, guard)| start(guard)).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// The virtual routers of a group.
+    pub(crate) fn members(&self, group: usize) -> &[usize] {
+        self.groups.get(group).map_or(&[], |group| &group.members)
+    }
+
+    /// After an input of a virtual router: what follows for the others of its group. `schedule` is told the next deadline of
+    /// each that had a part in it.
     pub(crate) fn settle(
         &mut self,
         router: usize,
         instances: &mut [Instance],
         shared: &mut Shared,
-        mut acted: impl FnMut(usize, &Instance, &Shared),
+        schedule: impl FnMut(Party, Option<Instant>),
     ) {
         let Some((group, member)) = self.places.get(&router).copied() else { return };
-        let Some(group) = self.groups.get_mut(group) else { return };
-        if let Some(instance) = instances.get(router) {
-            group.machine.handle_member(shared.now(), member, instance.machine.standing());
-        }
+        let Some(instance) = instances.get(router) else { return };
+        let standing = instance.machine.standing();
+        let tell = |machine: &mut Machine, now| machine.handle_member(now, member, standing);
+        self.with(group, tell, instances, shared, schedule);
+    }
+
+    /// An input of a group, and what follows for its members.
+    pub(crate) fn with(
+        &mut self,
+        index: usize,
+        act: impl FnOnce(&mut Machine, Instant),
+        instances: &mut [Instance],
+        shared: &mut Shared,
+        mut schedule: impl FnMut(Party, Option<Instant>),
+    ) {
+        let Some(group) = self.groups.get_mut(index) else { return };
+        act(&mut group.machine, shared.now());
         while let Some(output) = group.machine.poll_output() {
             match output {
                 SyncGroupOutput::Command { member, command } => {
-                    let Some(index) = group.members.get(member.get()).copied() else { continue };
-                    let Some(instance) = instances.get_mut(index) else { continue };
+                    let Some(router) = group.members.get(member.get()).copied() else { continue };
+                    let Some(instance) = instances.get_mut(router) else { continue };
                     instance.handle_group(command, shared);
                     let standing = instance.machine.standing();
                     group.machine.handle_member(shared.now(), member, standing);
-                    acted(index, instance, shared);
+                    schedule(Party::Router(router), instance.poll_timeout(shared));
                 }
                 SyncGroupOutput::StateChanged { from, to } => {
                     shared.events.emit(&group.name, EventKind::SyncGroupChanged { from, to });
                 }
-                // No guard can be configured here; nobody is asked, and the default verdict counts.
-                SyncGroupOutput::AskPromotion { .. } => {}
+                SyncGroupOutput::AskPromotion { ticket, reason } => {
+                    group.ask(ticket, reason, instances);
+                }
             }
         }
+        schedule(Party::SyncGroup(index), group.machine.poll_timeout());
     }
 
     /// How they stand, in the order they were added in.
@@ -121,6 +161,20 @@ impl SyncGroups {
 }
 
 impl Group {
+    fn ask(&self, ticket: Ticket, reason: Reason, instances: &[Instance]) {
+        // Without a thread the default verdict counts.
+        let (Some(thread), Some((config, _))) = (&self.thread, &self.guard) else { return };
+        let members = self.members.iter().filter_map(|index| instances.get(*index));
+        let addresses = members.flat_map(|one| one.machine.config().virtual_addresses.clone());
+        let question = Question {
+            name: Arc::clone(&self.name),
+            addresses: addresses.collect(),
+            reason,
+            deadline: config.deadline,
+        };
+        thread.ask(ticket, question);
+    }
+
     fn status(&self, instances: &[Instance]) -> SyncGroupStatus {
         let name = |member: MemberId| {
             let instance = instances.get(*self.members.get(member.get())?)?;

@@ -54,7 +54,7 @@ fn a_veto_keeps_a_backup_that_hears_nothing_from_being_a_second_master() {
     cut(&pair.switch, true);
     for _ in 0..4 {
         let question = asked.next();
-        assert_eq!(question.virtual_router.as_ref(), "web");
+        assert_eq!(question.name.as_ref(), "web");
         assert_eq!(question.addresses, ["192.0.2.100".parse::<core::net::IpAddr>().unwrap()]);
         assert_eq!((question.reason, question.deadline), (Reason::MasterSilent, LONG));
         asked.verdicts.send(Verdict::Veto).unwrap();

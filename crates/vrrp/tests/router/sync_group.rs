@@ -1,9 +1,14 @@
 //! Gateways: two virtual routers on two links, which are to be Master together.
 
+use core::net::IpAddr;
+use core::time::Duration;
+
 use vrrp::{
-    BuildError, EventKind, Events, Fault, RouterBuilder, RunningRouter, State, VirtualRouter, Vrid,
+    BuildError, EventKind, Events, Fault, GuardConfig, Question, RouterBuilder, RunningRouter,
+    State, Verdict, VirtualRouter, Vrid,
 };
 
+use crate::paths::cut;
 use crate::support::{INTERVAL, PATIENCE, Pair, VIP, Wire, has, next, wait, web};
 use lab::{Capture, Filter, Namespace};
 
@@ -195,4 +200,86 @@ fn groups_that_make_no_sense_are_refused() {
     assert!(matches!(error, BuildError::DuplicateSyncGroup { .. }), "{error}");
     let error = refused(|builder| builder.sync_group("gateway", [""; 0]));
     assert!(matches!(error, BuildError::EmptySyncGroup { .. }), "{error}");
+}
+
+/// Both lines are cut, and both routers live. The guard is asked for both members at once.
+#[test]
+fn a_group_asks_its_guard_once_for_all_members() {
+    lab::need!(netns);
+    let gateways = Gateways::new();
+    let pair = &gateways.pair;
+    let a = gateways.start(&pair.a, 200, gateway);
+    wait_both(&pair.a, true);
+    let (ask, questions) = crossbeam_channel::unbounded();
+    let (verdicts, answers) = crossbeam_channel::unbounded();
+    let guard = move |question: &Question| {
+        ask.send(question.clone()).unwrap();
+        answers.recv().unwrap_or(Verdict::Veto)
+    };
+    let config = GuardConfig::new(Duration::from_secs(60), Verdict::Promote);
+    let guarded = || gateway(pair.builder()).virtual_routers([web(100), inside(100)]);
+    let start = || guarded().sync_group_guard("gateway", config, guard).start();
+    let b = pair.b.run(start).unwrap();
+    let wire = gateways.capture_inside();
+    next(&wire, 1, 200);
+    cut(&pair.switch, true);
+    cut(&gateways.inside, true);
+    for verdict in [Verdict::Veto, Verdict::Veto, Verdict::Promote] {
+        let question = questions.recv_timeout(PATIENCE).expect("a question");
+        assert_eq!(question.name.as_ref(), "gateway");
+        let addresses = ["192.0.2.100", "10.0.0.100"].map(|text| text.parse::<IpAddr>().unwrap());
+        assert_eq!(question.addresses, addresses);
+        assert!(!has(&pair.b, VIP) && !has(&pair.b, INSIDE));
+        verdicts.send(verdict).unwrap();
+    }
+    wait_both(&pair.b, true);
+    assert!(questions.try_recv().is_err(), "once for both");
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn the_default_verdict_counts_when_the_guard_of_a_group_hangs() {
+    lab::need!(netns);
+    let gateways = Gateways::new();
+    let pair = &gateways.pair;
+    let (end, never) = crossbeam_channel::bounded::<()>(0);
+    let (ask, asked) = crossbeam_channel::unbounded();
+    let guard = move |_: &Question| {
+        ask.send(()).unwrap();
+        assert!(never.recv().is_err(), "it is never answered");
+        Verdict::Veto
+    };
+    let config = GuardConfig::new(INTERVAL * 2, Verdict::Promote);
+    let guarded = || gateway(pair.builder()).virtual_routers([web(100), inside(100)]);
+    let start = || guarded().sync_group_guard("gateway", config, guard).start();
+    let b = pair.b.run(start).unwrap();
+    wait_both(&pair.b, true);
+    assert_eq!(asked.len(), 1);
+    b.shutdown().unwrap();
+    drop(end);
+}
+
+#[test]
+fn a_guard_needs_its_group() {
+    lab::need!(netns);
+    let gateways = Gateways::new();
+    let pair = &gateways.pair;
+    let refused = |group: &str, deadline| {
+        let config = GuardConfig::new(deadline, Verdict::Veto);
+        let members = gateway(pair.builder()).virtual_routers([web(100), inside(100)]);
+        let guarded = members.sync_group_guard(group, config, |_| Verdict::Veto);
+        pair.a.run(|| guarded.build().err()).expect("an error")
+    };
+    assert_eq!(
+        refused("gatway", INTERVAL).to_string(),
+        "there is no sync group \"gatway\" to be guarded; there are: gateway"
+    );
+    let error = refused("gateway", Duration::ZERO);
+    assert!(matches!(error, BuildError::SyncGroupGuard { .. }), "{error}");
+    let config = GuardConfig::new(INTERVAL, Verdict::Veto);
+    let own = inside(100).guard(config, |_| Verdict::Veto);
+    let build = || gateway(pair.builder()).virtual_routers([web(100), own]).build();
+    let error = pair.a.run(|| build().err()).expect("an error");
+    assert!(matches!(error, BuildError::Config { .. }), "{error}");
 }
