@@ -219,6 +219,8 @@ impl Election {
             }
             Action::Priority(router, priority) => {
                 self.give(state, router, Input::Priority(priority), 0);
+                // Chains end because who answers is always better than who is answered.
+                state.change_flights(|flight| flight.chain = 0);
             }
         }
         if is_fault(action) {

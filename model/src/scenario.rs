@@ -272,7 +272,8 @@ fn longer() -> Vec<Scenario> {
         },
         Scenario {
             reachable,
-            ..Scenario::new("pair, three faults", &[192, 128]).faults(3, EVERYTHING)
+            delay: 2,
+            ..Scenario::new("pair, slow network", &[192, 128]).faults(2, EVERYTHING)
         },
     ]
 }
