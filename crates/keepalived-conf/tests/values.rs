@@ -106,6 +106,7 @@ fn tutorial_002_has_two_unicast_routers_in_a_group() {
     let names: Vec<&str> =
         config.sync_groups[0].members.iter().map(|member| member.value.as_str()).collect();
     assert_eq!(names, ["VI_1", "VI_2"]);
+    assert_eq!(config.effective_sync_groups(), [("VG_1", names)]);
     let command = config.sync_groups[0].notify.master.as_ref().unwrap();
     assert_eq!(command.words, ["/etc/keepalived/notify.sh", "master"]);
     let instance = config.vrrp_instance("VI_2").unwrap();
@@ -117,6 +118,55 @@ fn tutorial_002_has_two_unicast_routers_in_a_group() {
     assert_eq!(instance.authentication.as_ref().unwrap().value.password(), Some(&b"33763994"[..]));
     assert_eq!(config.scripts[0].script.as_ref().unwrap().words.len(), 5);
     assert_eq!(config.scripts[0].interval.unwrap().value, Duration::from_secs(2));
+}
+
+/// What `keepalived -t` of 2.2.7 says of the same files.
+#[test]
+fn members_that_do_not_count_are_told() {
+    let numbered = |name: &str, vrid: &str| {
+        instance("").replace("web", name).replace("id 51", &format!("id {vrid}"))
+    };
+    let instances = numbered("a", "1") + &numbered("b", "2") + &numbered("c", "3");
+    for (groups, told, effective) in [
+        ("g {\ngroup {\na\nb\n}\n}", &[][..], &[("g", &["a", "b"][..])][..]),
+        ("g {\ngroup {\na b\n}\n}", &[], &[("g", &["a", "b"])]),
+        (
+            "g {\ngroup {\na\nzz\n}\n}",
+            &[Code::MissingValue, Code::UnknownReference],
+            &[("g", &["a"])],
+        ),
+        (
+            "g {\ngroup {\nyy\nzz\n}\n}",
+            &[Code::MissingKeyword, Code::UnknownReference, Code::UnknownReference],
+            &[],
+        ),
+        ("g {\ngroup {\na\nb\na\n}\n}", &[Code::Duplicate], &[("g", &["a", "b"])]),
+        (
+            "g {\ngroup {\na\nb\n}\n}\nvrrp_sync_group h {\ngroup {\nb\nc\n}\n}",
+            &[Code::MissingValue, Code::Duplicate],
+            &[("g", &["a", "b"]), ("h", &["c"])],
+        ),
+        ("g {\n}", &[Code::MissingKeyword], &[]),
+        (
+            "g {\ngroup {\na\nb\n}\n}\nvrrp_sync_group g {\ngroup {\nc\n}\n}",
+            &[Code::Duplicate],
+            &[("g", &["a", "b"])],
+        ),
+        (
+            "g {\ngroup {\na\n}\ngroup {\nb\n}\n}",
+            &[Code::MissingValue, Code::Duplicate],
+            &[("g", &["a"])],
+        ),
+    ] {
+        let text = format!("{instances}vrrp_sync_group {groups}\n");
+        let parsed = parsed(&text);
+        let codes: Vec<Code> = parsed.diagnostics.iter().map(|found| found.code).collect();
+        assert_eq!(codes, told, "{groups}: {:?}", parsed.diagnostics);
+        assert!(parsed.can_run());
+        let expected: Vec<(&str, Vec<&str>)> =
+            effective.iter().map(|(name, members)| (*name, members.to_vec())).collect();
+        assert_eq!(parsed.config.effective_sync_groups(), expected, "{groups}");
+    }
 }
 
 #[test]

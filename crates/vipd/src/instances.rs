@@ -30,6 +30,19 @@ pub(crate) fn virtual_routers(config: &Config) -> Result<Vec<VirtualRouter>, Ins
     with_address.map(|instance| virtual_router(config, instance)).collect()
 }
 
+/// The sync groups and the names of their virtual routers.
+pub(crate) fn sync_groups(config: &Config) -> Vec<(&str, Vec<&str>)> {
+    let runs = |name: &&str| {
+        let instance = config.vrrp_instance(name);
+        instance.is_some_and(|instance| !instance.virtual_addresses.is_empty())
+    };
+    let groups = config.effective_sync_groups().into_iter();
+    groups
+        .map(|(group, members)| (group, members.into_iter().filter(runs).collect()))
+        .filter(|(_, members): &(&str, Vec<&str>)| !members.is_empty())
+        .collect()
+}
+
 fn virtual_router(
     config: &Config,
     instance: &VrrpInstance,

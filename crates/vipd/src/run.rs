@@ -127,7 +127,7 @@ impl Running {
         // Services first: a director that becomes master must be able to forward at once. When the router cannot start, dropping the
         // director removes them.
         let director = director(options, services)?;
-        let router = router(options, routers)?;
+        let router = router(options, routers, &instances::sync_groups(&config))?;
         describe(&config, router.is_some(), director.is_some());
         readiness::tell("READY=1");
         Ok(Self { router, director, signals, _pid_files: pid_files })
@@ -296,6 +296,7 @@ fn director(
 fn router(
     options: &RunOptions,
     routers: Vec<vrrp::VirtualRouter>,
+    sync_groups: &[(&str, Vec<&str>)],
 ) -> Result<Option<RunningRouter>, StartError> {
     if routers.is_empty() {
         // As above, of virtual routers.
@@ -313,6 +314,9 @@ fn router(
         return Ok(None);
     }
     let mut builder = Router::builder().virtual_routers(routers).remove_orphans(true);
+    for (name, members) in sync_groups {
+        builder = builder.sync_group(name, members.iter().copied());
+    }
     if let Some(directory) = &options.run_directory {
         builder = builder.run_directory(directory);
     }
@@ -325,6 +329,9 @@ fn describe(config: &Config, routes: bool, serves: bool) {
             config.vrrp_instances.iter().filter(|instance| !instance.virtual_addresses.is_empty())
         {
             log::info!("{}", instances::describe(instance));
+        }
+        for (name, members) in instances::sync_groups(config) {
+            log::info!("{name}: sync group of {}", members.join(", "));
         }
     }
     if serves {

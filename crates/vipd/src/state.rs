@@ -4,9 +4,9 @@ use core::fmt::Write;
 use core::time::Duration;
 
 use lvs::RunningDirector;
-use vrrp::{RunningRouter, VirtualRouterStatus};
+use vrrp::{RunningRouter, SyncGroupStatus, VirtualRouterStatus};
 
-/// A line for each virtual router, virtual server and real server.
+/// A line for each virtual router, sync group, virtual server and real server.
 pub(crate) fn lines(
     router: Option<&RunningRouter>,
     director: Option<&RunningDirector>,
@@ -14,6 +14,10 @@ pub(crate) fn lines(
     let mut lines = Vec::new();
     if let Some(status) = router.and_then(|router| router.status().ok()) {
         lines.extend(status.virtual_routers.iter().map(virtual_router));
+        let group = |group: &SyncGroupStatus| {
+            format!("{}: sync group of {}: {group}", group.name, group.members.join(", "))
+        };
+        lines.extend(status.sync_groups.iter().map(group));
     }
     if let Some(status) = director.and_then(|director| director.status().ok()) {
         for service in &status.services {

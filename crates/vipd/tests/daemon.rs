@@ -376,7 +376,7 @@ fn tutorials_run_unchanged() {
         (
             "002.d1.conf",
             &["20.31.250.13/32", "192.168.10.14/32"],
-            &["`vrrp_sync_group`", "`notify_master`", "`track_interface`"],
+            &["`notify_master`", "`track_interface`"],
         ),
         ("003.d1.conf", &["192.168.100.253/32"], &[]),
     ] {

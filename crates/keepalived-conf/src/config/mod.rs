@@ -7,6 +7,7 @@ mod lvs;
 mod network;
 mod vrrp;
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -46,6 +47,24 @@ impl Config {
     #[must_use]
     pub fn vrrp_instance(&self, name: &str) -> Option<&VrrpInstance> {
         self.vrrp_instances.iter().find(|instance| instance.name.value == name)
+    }
+
+    /// The names of the sync groups, each with the members that count, as for keepalived 2.2.7: instances that exist, each
+    /// only where it is named first. A group without any is left out.
+    #[must_use]
+    pub fn effective_sync_groups(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut taken = BTreeSet::new();
+        let mut groups = Vec::new();
+        for group in &self.sync_groups {
+            let named = group.members.iter().map(|member| member.value.as_str());
+            let members: Vec<&str> = named
+                .filter(|name| self.vrrp_instance(name).is_some() && taken.insert(*name))
+                .collect();
+            if !members.is_empty() {
+                groups.push((group.name.value.as_str(), members));
+            }
+        }
+        groups
     }
 
     /// Whether there is neither a virtual router nor a virtual server.

@@ -23,11 +23,7 @@ pub(super) fn check(cx: &mut Context<'_>, config: &Config, configuration_in_comm
         }
     }
     same_router(cx, config);
-    let instances: BTreeSet<&str> =
-        config.vrrp_instances.iter().map(|instance| instance.name.value.as_str()).collect();
-    for group in &config.sync_groups {
-        members(cx, &instances, group);
-    }
+    sync_groups(cx, config);
     for server in &config.virtual_servers {
         server::check(cx, server);
     }
@@ -114,30 +110,57 @@ fn same_router(cx: &mut Context<'_>, config: &Config) {
     }
 }
 
-fn members(cx: &mut Context<'_>, instances: &BTreeSet<&str>, group: &SyncGroup) {
-    for member in group.members.iter().filter(|member| !instances.contains(member.value.as_str())) {
-        cx.report(
-            Diagnostic::warning(
-                Code::UnknownReference,
-                member.span,
-                format!(
-                    "no vrrp_instance is called `{}`; it is left out of the group",
-                    member.value
-                ),
-            )
-            .help("write the names of instances, one a line"),
-        );
+/// Members that do not count, as in [`Config::effective_sync_groups`], and groups in which fewer than two do.
+fn sync_groups(cx: &mut Context<'_>, config: &Config) {
+    let instances: BTreeSet<&str> =
+        config.vrrp_instances.iter().map(|instance| instance.name.value.as_str()).collect();
+    let mut taken: BTreeMap<&str, Span> = BTreeMap::new();
+    for group in &config.sync_groups {
+        let mut count = 0_usize;
+        for member in &group.members {
+            let name = member.value.as_str();
+            if !instances.contains(name) {
+                cx.report(
+                    Diagnostic::warning(
+                        Code::UnknownReference,
+                        member.span,
+                        format!("no vrrp_instance is called `{name}`; it is left out of the group"),
+                    )
+                    .help("write the names of instances, one a line"),
+                );
+            } else if let Some(first) = taken.get(name) {
+                cx.report(
+                    Diagnostic::warning(
+                        Code::Duplicate,
+                        member.span,
+                        format!("`{name}` is in a sync group already; it stays there"),
+                    )
+                    .label(*first, "named here first")
+                    .help("name every instance once"),
+                );
+            } else {
+                taken.insert(name, member.span);
+                count += 1;
+            }
+        }
+        few(cx, group, count);
     }
-    if group.members.is_empty() {
-        cx.report(
-            Diagnostic::warning(
-                Code::MissingKeyword,
-                group.span,
-                format!("`vrrp_sync_group {}` has no members; it is left out", group.name.value),
-            )
-            .help("add `group {` with the names of instances, one a line, and `}`"),
-        );
-    }
+}
+
+fn few(cx: &mut Context<'_>, group: &SyncGroup, count: usize) {
+    let (said, code) = match count {
+        0 => ("has no members; it is left out", Code::MissingKeyword),
+        1 => ("has one member only, so nothing is kept in step", Code::MissingValue),
+        _ => return,
+    };
+    cx.report(
+        Diagnostic::warning(
+            code,
+            group.span,
+            format!("`vrrp_sync_group {}` {said}", group.name.value),
+        )
+        .help("add `group {` with the names of at least two instances, one a line, and `}`"),
+    );
 }
 
 fn empty(cx: &mut Context<'_>, configuration_in_comment: Option<Span>) {

@@ -1,5 +1,7 @@
 //! `vrrp_sync_group`.
 
+use alloc::format;
+
 use super::{Keyword, Scope, block, idle, named, notify, spanned, track, values};
 use crate::config::SyncGroup;
 use crate::text::tree::Statement;
@@ -7,7 +9,11 @@ use crate::text::tree::Statement;
 impl Scope for SyncGroup {
     const TITLE: &'static str = "vrrp_sync_group";
     const KEYWORDS: &'static [Keyword<Self>] = &[
-        block("group", 0, 0, |cx, group, _, content| {
+        block("group", 0, 0, |cx, group, st, content| {
+            let key = format!("group of {}", group.name.value);
+            if !cx.is_first(key, st, "name all members in one `group`") {
+                return;
+            }
             let entries = cx.entries(content);
             group.members.extend(entries.into_iter().flat_map(Statement::words).map(spanned));
         }),

@@ -21,15 +21,12 @@ impl Scope for Config {
             finish::instance::settle(cx, &mut instance);
             config.vrrp_instances.push(instance);
         }),
-        idle(
-            "its virtual routers change state each by itself",
-            block("vrrp_sync_group", 1, 1, |cx, config, st, content| {
-                let Some(name) = name(cx, st) else { return };
-                let mut group = SyncGroup { name, span: st.span(), ..SyncGroup::default() };
-                cx.apply(Some(st), content, &mut group);
-                config.sync_groups.push(group);
-            }),
-        ),
+        block("vrrp_sync_group", 1, 1, |cx, config, st, content| {
+            let Some(name) = name(cx, st) else { return };
+            let mut group = SyncGroup { name, span: st.span(), ..SyncGroup::default() };
+            cx.apply(Some(st), content, &mut group);
+            config.sync_groups.push(group);
+        }),
         idle(
             "the script is not run",
             block("vrrp_script", 1, 1, |cx, config, st, content| {

@@ -25,11 +25,31 @@ fn every_instance_with_an_address_becomes_a_router() {
     let routers = virtual_routers(&config(text)).unwrap();
     let [router] = &routers[..] else { panic!("one router") };
     let shown = format!("{router:?}");
-    for part in
-        ["name: \"b\"", "interface: \"eth1\"", "priority: 7", "peers: [192.0.2.7]", "192.0.2.1/32"]
-    {
+    for part in [
+        "name: \"b\"",
+        "interface: \"eth1\"",
+        "priority: 7",
+        "unicast: [192.0.2.7]",
+        "192.0.2.1/32",
+    ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
+}
+
+#[test]
+fn a_member_that_does_not_run_is_left_out_of_its_group() {
+    let instance = |name: &str, vrid: u8, address: &str| {
+        format!(
+            "vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {vrid}\nvirtual_ipaddress {{\n{address}\n}}\n}}\n"
+        )
+    };
+    let instances = instance("a", 1, "192.0.2.1")
+        + &instance("b", 2, "192.0.2.2")
+        + "vrrp_instance c {\ninterface eth0\nvirtual_router_id 3\n}\n";
+    let groups =
+        "vrrp_sync_group g {\ngroup {\na\nc\nb\n}\n}\nvrrp_sync_group h {\ngroup {\nc\n}\n}\n";
+    let config = config(&(instances + groups));
+    assert_eq!(sync_groups(&config), [("g", vec!["a", "b"])]);
 }
 
 #[test]
