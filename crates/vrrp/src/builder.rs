@@ -1,21 +1,22 @@
 //! From what the operator said to a router that runs: everything that can fail does so here, before the kernel is changed.
 
+mod kernel;
+mod unique;
+
 use core::hash::{BuildHasher as _, Hasher as _};
-use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::RandomState;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
-use vip_netlink::{Address, Announcer, Client, Monitor, Pacer, PresentAddress, Scope};
+use vip_netlink::{Announcer, Client, Monitor, Pacer};
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 use vrrp_fsm::{GuardConfig, Verdict, VirtualRouter as Machine};
 
-use crate::addresses::{Addresses, Held};
+use crate::addresses::Addresses;
 use crate::error::BuildError;
 use crate::event::EventSink;
 use crate::guard::{Guard, GuardThread, Party, Question};
@@ -28,6 +29,9 @@ use crate::running::RunningRouter;
 use crate::socket::Device;
 use crate::sync_group::SyncGroups;
 use crate::virtual_router::VirtualRouter;
+use kernel::{find, may_change_addresses, open_journal};
+pub(crate) use kernel::{held, network_namespace};
+pub(crate) use unique::check_unique;
 
 /// Where journals are kept unless [`RouterBuilder::run_directory`] says otherwise.
 const RUN_DIRECTORY: &str = "/run/vrrp";
@@ -345,146 +349,4 @@ fn socket_error(interface: String, source: io::Error) -> BuildError {
     } else {
         BuildError::Socket { interface, source }
     }
-}
-
-/// Whether the kernel lets us change addresses, found out by removing one that no interface can have.
-fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result<(), BuildError> {
-    let Some(address) =
-        links.any().and_then(|link| Address::new(link, Ipv4Addr::UNSPECIFIED.into(), 32).ok())
-    else {
-        return Ok(());
-    };
-    match kernel.remove(&[address]).pop() {
-        Some(Err(error)) if error.errno() == Some(libc::EPERM) => Err(BuildError::Permission {
-            action: "changing addresses",
-            source: io::ErrorKind::PermissionDenied.into(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// No two of them can be taken for one another.
-pub(crate) fn check_unique<'a>(
-    virtual_routers: impl IntoIterator<Item = &'a VirtualRouter>,
-) -> Result<(), BuildError> {
-    let mut names = BTreeSet::new();
-    // By what the demultiplexer tells them apart.
-    let mut known: BTreeMap<_, &VirtualRouter> = BTreeMap::new();
-    for virtual_router in virtual_routers {
-        let name = || virtual_router.name.to_string();
-        for (index, (tracker, _)) in virtual_router.trackers.iter().enumerate() {
-            let mut earlier = virtual_router.trackers.iter().take(index);
-            if earlier.any(|(earlier, _)| earlier == tracker) {
-                let tracker = tracker.to_string();
-                return Err(BuildError::DuplicateTracker { virtual_router: name(), name: tracker });
-            }
-        }
-        if !names.insert(&virtual_router.name) {
-            return Err(BuildError::DuplicateName { name: name() });
-        }
-        let family = virtual_router.decide_family()?;
-        for (interface, peer) in virtual_router.listens().concat() {
-            let key = (family, virtual_router.vrid, interface.clone(), peer);
-            match known.insert(key, virtual_router) {
-                Some(other) if other.name != virtual_router.name => {
-                    return Err(BuildError::DuplicateVirtualRouter {
-                        first: other.name.to_string(),
-                        second: name(),
-                        interface,
-                    });
-                }
-                Some(_) if peer.is_none() => {
-                    return Err(BuildError::DuplicatePath { virtual_router: name(), interface });
-                }
-                // A peer that is named twice is the machine's to refuse.
-                Some(_) | None => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-fn find<'a>(
-    links: &'a Links,
-    virtual_router: &VirtualRouter,
-    interface: &str,
-) -> Result<&'a vip_netlink::Link, BuildError> {
-    links.by_name(interface).ok_or_else(|| BuildError::NoSuchInterface {
-        virtual_router: virtual_router.name.to_string(),
-        interface: interface.to_owned(),
-        existing: links.names(),
-    })
-}
-
-/// The addresses to install, as the kernel wants them.
-pub(crate) fn held(
-    virtual_router: &VirtualRouter,
-    links: &Links,
-    present: &[PresentAddress],
-) -> Result<Vec<Held>, BuildError> {
-    let installed = virtual_router.addresses.iter().filter(|address| address.installed);
-    installed
-        .map(|wanted| {
-            let name = wanted.interface.as_deref().unwrap_or(&virtual_router.interface);
-            let link = find(links, virtual_router, name)?;
-            let invalid = |source| BuildError::Address {
-                virtual_router: virtual_router.name.to_string(),
-                address: wanted.to_string(),
-                source,
-            };
-            let (ip, prefix_len): (IpAddr, u8) = (wanted.net.addr(), wanted.net.prefix_len());
-            let mut address = Address::new(link.index, ip, prefix_len)
-                .map_err(invalid)?
-                .scope(Scope::new(wanted.scope))
-                .detect_duplicates(wanted.duplicate_detection)
-                .prefix_route(wanted.prefix_route);
-            if let Some(label) = &wanted.label {
-                address = address.label(label).map_err(invalid)?;
-            }
-            if let Some(broadcast) = wanted.broadcast {
-                address = address.broadcast(broadcast);
-            }
-            if let Some(preferred) = wanted.preferred {
-                address = address.deprecated(!preferred);
-            }
-            let foreign = present.iter().any(|present| present.address.key() == address.key());
-            Ok(Held { address, present: false, ours: false, foreign, watched: wanted.watched })
-        })
-        .collect()
-}
-
-/// Opens the journal of one virtual router, which is also the lock that keeps a second process from running it.
-fn open_journal(
-    directory: &Path,
-    virtual_router: &VirtualRouter,
-    family: AddressFamily,
-) -> Result<(Journal, Vec<String>), BuildError> {
-    let version = match family {
-        AddressFamily::Ipv4 => 4,
-        AddressFamily::Ipv6 => 6,
-    };
-    // Virtual routers with unicast peers may share a VRID; their peers tell them apart.
-    let peers = virtual_router
-        .journal_peer()
-        .map(|peer| format!("-{peer}").replace(':', "_"))
-        .unwrap_or_default();
-    let namespace = network_namespace().map_err(|source| BuildError::Open {
-        what: "/proc/thread-self/ns/net, which names the network namespace",
-        source,
-    })?;
-    let first = virtual_router.effective_paths().into_iter().next();
-    let interface = first.map_or_else(|| virtual_router.interface.clone(), |path| path.interface);
-    let interface = interface.replace('/', "_");
-    let vrid = virtual_router.vrid.get();
-    let file = format!("{namespace}-{interface}-{version}-{vrid}{peers}.journal");
-    Journal::open(directory.join(file)).map_err(|source| BuildError::Journal {
-        virtual_router: virtual_router.name.to_string(),
-        source,
-    })
-}
-
-/// The inode of the calling thread's network namespace: the same name after a restart, another in another namespace.
-pub(crate) fn network_namespace() -> io::Result<u64> {
-    use std::os::unix::fs::MetadataExt as _;
-    Ok(std::fs::metadata("/proc/thread-self/ns/net")?.ino())
 }

@@ -1,0 +1,209 @@
+//! What one machine asks for, carried out.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use vrrp_fsm::{
+    EffectFailed, Fault, GuardConfig, MAX_PATHS, Output, PathId, Reason, Send, SendFailed, State,
+    Ticket, Wanted,
+};
+
+use super::{Instance, Shared};
+use crate::event::EventKind;
+use crate::guard::Question;
+
+/// Frames announced in one step, before timers and packets have their turn again.
+const FRAMES_A_STEP: usize = 64;
+
+/// Addresses that failed that are told of, until all could be installed.
+const FAILURES_TOLD: usize = 16;
+
+impl Instance {
+    /// Carries out the machine's outputs, and as much of the longer work as one step may take.
+    pub(crate) fn work(&mut self, shared: &mut Shared) {
+        self.carry_out(shared);
+        self.stand(shared);
+        if self.addresses.is_working() {
+            let step = self.addresses.step(&mut shared.kernel, &shared.links);
+            for index in &step.added {
+                self.schedule.handle_present(*index, &self.addresses.held);
+            }
+            for (index, error) in step.failed {
+                // Thousands of addresses may fail, for one reason, ten times a second.
+                self.failures_told += 1;
+                if self.failures_told > FAILURES_TOLD {
+                    break;
+                }
+                let held = self.addresses.held.get(index);
+                let address = held.map(|held| shared.links.shown(&held.address));
+                let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
+                shared.events.emit(&self.name, kind);
+            }
+            for (address, error) in step.stuck {
+                let address = shared.links.shown(&address);
+                shared.events.emit(&self.name, EventKind::AddressFailed { address, error });
+            }
+            if let Some(done) = step.complete {
+                let now = shared.now();
+                if done.wanted == Wanted::All {
+                    let present = self.addresses.present();
+                    self.schedule.handle_complete(now, &present, &self.addresses.held);
+                }
+                if done.success && done.wanted == Wanted::All {
+                    self.failures_told = 0;
+                }
+                let result = if done.success { Ok(()) } else { Err(EffectFailed) };
+                if done.repeated && !done.success {
+                    // The machine's order was carried out; what came to it since is missing.
+                    self.machine.handle_addresses_lost(now);
+                } else {
+                    self.machine.handle_effect(now, done.id, result);
+                }
+                self.carry_out(shared);
+            }
+        }
+        self.announce(shared);
+        self.tell_released();
+    }
+
+    /// Stands for election exactly as long as somebody wants it: the configuration, a campaign, or a leadership.
+    fn stand(&mut self, shared: &mut Shared) {
+        let followed = !self.followers.campaigns.is_empty() || !self.followers.leaders.is_empty();
+        let wanted = !self.ending && (self.candidate || followed);
+        if wanted == self.standing {
+            return;
+        }
+        self.standing = wanted;
+        if wanted {
+            self.machine.handle_startup(shared.now());
+        } else {
+            self.machine.handle_shutdown(shared.now());
+        }
+        self.carry_out(shared);
+    }
+
+    /// Carries out all outputs; whether there were any.
+    pub(super) fn carry_out(&mut self, shared: &mut Shared) -> bool {
+        let mut any = false;
+        loop {
+            // Before the change of state that follows from it.
+            self.note_faults(shared);
+            let Some(output) = self.machine.poll_output() else { return any };
+            any = true;
+            match output {
+                Output::Send(send) => self.send(send, shared),
+                Output::SetAddresses { wanted, id } => {
+                    self.addresses.set(id, wanted);
+                    if wanted == Wanted::None {
+                        self.schedule.handle_release();
+                        self.tell_lost(shared);
+                    }
+                }
+                Output::Announce => self.schedule.handle_announce(shared.now()),
+                Output::AskPromotion { ticket, reason } => self.ask(ticket, reason),
+                Output::StateChanged { from, to, reason, term } => {
+                    shared
+                        .events
+                        .emit(&self.name, EventKind::StateChanged { from, to, reason, term });
+                    if to == State::Master {
+                        self.grant();
+                    } else {
+                        self.tell_lost(shared);
+                    }
+                }
+                Output::Conflict { conflict, total } => {
+                    shared.events.emit(&self.name, EventKind::Conflict { conflict, total });
+                }
+                Output::Contended { winner, loser, duration, ongoing } => {
+                    let kind = EventKind::Contended { winner, loser, duration, ongoing };
+                    shared.events.emit(&self.name, kind);
+                }
+            }
+        }
+    }
+
+    /// Sends one advertisement to all destinations. A path works when one of its destinations could be reached.
+    fn send(&mut self, send: Send, shared: &mut Shared) {
+        let mut results = [Ok(()); MAX_PATHS];
+        for ((path, port), result) in self.paths().zip(&mut results) {
+            *result = self.send_on(path, port, send, shared);
+        }
+        let now = shared.now();
+        for (id, result) in (0..).map(PathId::new).zip(results).take(self.ports.len()) {
+            self.machine.handle_send(now, id, result);
+        }
+    }
+
+    fn send_on(
+        &self,
+        path: PathId,
+        port: usize,
+        send: Send,
+        shared: &mut Shared,
+    ) -> Result<(), SendFailed> {
+        let port = shared.ports.get(port).ok_or(SendFailed)?;
+        let source = self.machine.source(path);
+        let mut result = Err(SendFailed);
+        for destination in self.machine.destinations(path) {
+            let buffer = shared.buffer.as_mut_slice();
+            let Ok(bytes) = self.machine.encode(&send, path, destination, buffer) else { continue };
+            if port.sender.send(bytes, source, destination).is_ok() {
+                result = Ok(());
+            }
+        }
+        result
+    }
+
+    /// Announces what is due, at most [`FRAMES_A_STEP`]. A frame that cannot be sent is as good as one
+    /// that was lost on the way: the repetitions are for both.
+    fn announce(&mut self, shared: &mut Shared) {
+        let now = shared.now();
+        let mut forwarding = None;
+        for _ in 0..FRAMES_A_STEP {
+            let Some(index) = self.schedule.poll_output(now, &mut shared.pacer) else { return };
+            let Some(address) = self.addresses.held.get(index).map(|held| &held.address) else {
+                continue;
+            };
+            let link =
+                shared.links.by_index(address.interface()).filter(|link| link.can_announce());
+            let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { continue };
+            drop(match address.ip() {
+                IpAddr::V4(ip) => shared.announcer.gratuitous_arp(link.index, mac, ip),
+                IpAddr::V6(ip) => {
+                    // The R flag has to be the truth (RFC 4861 §7.2.4), which changes: read once a step.
+                    let read = || vip_netlink::forwards_ipv6(&link.name).unwrap_or(false);
+                    let router = *forwarding.get_or_insert_with(read);
+                    shared.announcer.unsolicited_na(link.index, mac, ip, router)
+                }
+            });
+        }
+    }
+
+    fn note_faults(&mut self, shared: &Shared) {
+        let now = self.machine.faults();
+        let Some(told) = self.faults.filter(|told| *told != now) else { return };
+        for fault in Fault::ALL {
+            match (told.contains(fault), now.contains(fault)) {
+                (false, true) => shared.events.emit(&self.name, EventKind::Fault(fault)),
+                (true, false) => shared.events.emit(&self.name, EventKind::FaultCleared(fault)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        self.faults = Some(now);
+    }
+
+    fn ask(&self, ticket: Ticket, reason: Reason) {
+        let config = self.machine.config();
+        // Without a thread the default verdict counts.
+        let (Some(guard), Some(GuardConfig { deadline, .. })) = (&self.guard, config.guard) else {
+            return;
+        };
+        let question = Question {
+            name: Arc::clone(&self.name),
+            addresses: config.virtual_addresses.clone(),
+            reason,
+            deadline,
+        };
+        guard.ask(ticket, question);
+    }
+}
