@@ -5,11 +5,13 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 use keepalived_conf::{
-    AuthenticationKind, Config, Garp, VirtualAddress as Written, VrrpInstance, VrrpVersion,
+    AuthenticationKind, Config, Garp, InitialState, VirtualAddress as Written, VrrpInstance,
+    VrrpVersion,
 };
 use vrrp::{
     AddressListPolicy, AddressesLostPolicy, Announcements, Authentication, HeaderKey,
-    HopLimitPolicy, Password, SendFailurePolicy, Version, VirtualAddress, VirtualRouter, Vrid,
+    HopLimitPolicy, OwnerReception, Password, SendFailurePolicy, Version, VirtualAddress,
+    VirtualRouter, Vrid,
 };
 
 /// Why a `vrrp_instance` cannot become a virtual router.
@@ -81,6 +83,8 @@ fn virtual_router(
     // What keepalived does where the RFC, or our own default, is stricter or safer.
     router = router
         .accept_mode(true)
+        .owner_reception(OwnerReception::Always)
+        .owner_skips_backup(instance.initial_state() == InitialState::Master)
         .link_local_first(false)
         .address_list_mismatch(AddressListPolicy::Count)
         .unicast_hop_limit(HopLimitPolicy::Any)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -138,4 +139,63 @@ fn without_a_group_only_the_address_of_the_lost_link_moves() {
         assert!(matches!(seen, Some((_, 52, 200))), "{seen:?}");
     }
     assert!(has(&pair.a, INSIDE) && !has(&pair.b, INSIDE), "in here, out there");
+}
+
+/// One daemon with three instances of priority 255 and an interval of 1 s: with `state MASTER`, without, and with `state BACKUP`.
+fn who_waits_with_priority_255(daemon: &Daemon) {
+    let pair = Pair::new();
+    let _lock = lab::time_lock();
+    let capture = Capture::open_all(pair.outside.namespace(), Filter::Failover).unwrap();
+    let owner = |name: &str, vrid: u8, state: &str| {
+        instance(name, vrid, "eth0", 255, &format!("192.0.2.{vrid}"))
+            .replace("advert_int 0.1", "advert_int 1")
+            .replace("state BACKUP\n", state)
+    };
+    let text = owner("master", 101, "state MASTER\n")
+        + &owner("silent", 102, "")
+        + &owner("backup", 103, "state BACKUP\n");
+    let process = pair.start(daemon, &pair.a, "a.conf", &text);
+    let mut first = BTreeMap::new();
+    while first.len() < 3 {
+        let seen = capture.find(PATIENCE, advertisement).unwrap();
+        let Some((at, vrid, priority)) = seen else { break };
+        assert_eq!(priority, 255);
+        first.entry(vrid).or_insert(at);
+    }
+    let [Some(master), Some(silent), Some(backup)] = [101, 102, 103].map(|vrid| first.get(&vrid))
+    else {
+        unreachable!("{first:?} {}", process.log())
+    };
+    let second = Duration::from_secs(1);
+    assert!(silent.abs_diff(*master) < second, "{first:?}");
+    // Three intervals and the skew time, 1/256 s.
+    assert!((second * 3..second * 4).contains(&backup.saturating_sub(*master)), "{first:?}");
+}
+
+#[test]
+fn priority_255_waits_with_state_backup_only() {
+    lab::need!(netns);
+    who_waits_with_priority_255(&vipd());
+}
+
+#[test]
+fn priority_255_waits_with_state_backup_only_in_keepalived() {
+    lab::need!(netns, keepalived);
+    who_waits_with_priority_255(&Daemon::Keepalived);
+}
+
+/// In version 2, where the owner of RFC 3768 is deaf. (Of two owners keepalived lowers itself to 254, whatever its address.)
+#[test]
+fn of_two_owners_the_greater_address_remains() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let text = instance("web", 51, "eth0", 255, OUTSIDE)
+        .replace("version 3\nstate BACKUP", "version 2\nstate MASTER")
+        .replace("advert_int 0.1", "advert_int 1");
+    let a = pair.start(&vipd(), &pair.a, "a.conf", &text);
+    wait(&pair.a, &[OUTSIDE], true, &a);
+    let b = pair.start(&vipd(), &pair.b, "b.conf", &text);
+    wait(&pair.b, &[OUTSIDE], true, &b);
+    wait(&pair.a, &[OUTSIDE], false, &a);
+    assert!(has(&pair.b, OUTSIDE), "{}", b.log());
 }
