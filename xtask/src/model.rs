@@ -5,7 +5,7 @@ use crate::host::{self, Outcome};
 /// Check every reachable state of elections between two, three and four real state machines: at least ten million of them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// More than a hundred million; takes a quarter of an hour and four gigabytes of memory
+    /// More than a hundred million: some minutes on idle processors, and two gigabytes of memory
     #[arg(long)]
     full: bool,
     /// Print a short path to everything that is expected to be reachable
