@@ -1,8 +1,10 @@
 //! The one clock of the lab, a lock for tests that measure time, and waiting for the outside world.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,21 +23,32 @@ pub struct TimeLock {
     _file: File,
 }
 
-/// Waits for the one lock that all tests which measure time share, in this process and in others.
+/// Waits for the one lock that all tests which measure time share, in this process and in others, whoever runs them.
 pub fn time_lock() -> TimeLock {
-    let uid = rustix::process::getuid().as_raw();
-    let path = std::env::temp_dir().join(format!("lab-time-{uid}.lock"));
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let path = std::env::temp_dir().join("lab-time.lock");
+    let file = lock_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     // A flock belongs to the open file, so two threads of one process exclude each other as well.
     while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
         assert!(error == rustix::io::Errno::INTR, "{}: {error}", path.display());
     }
     TimeLock { _file: file }
+}
+
+/// Opens the file, which another user may have created: to lock it, reading is enough. Not with `O_CREAT`, which is refused for
+/// another's file in `/tmp` even to root (`fs.protected_regular`).
+fn lock_file(path: &Path) -> io::Result<File> {
+    loop {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            // For all to read, whatever the umask says.
+            Ok(file) => file.set_permissions(Permissions::from_mode(0o644))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Asks `look` again and again until it gives a value, at most for `patience`; for things outside this process
@@ -87,6 +100,22 @@ mod tests {
             (left == 0).then_some("there")
         });
         assert_eq!(found, Some("there"));
+    }
+
+    #[test]
+    fn a_lock_that_another_user_has_created_can_be_taken() {
+        let path = std::env::temp_dir().join(format!("lab-time-test-{}", std::process::id()));
+        let mode = |file: &File| file.metadata().expect("its metadata").permissions().mode();
+        let created = lock_file(&path).expect("a new file");
+        assert_eq!(mode(&created) & 0o777, 0o644);
+        created.set_permissions(Permissions::from_mode(0o444)).expect("our own file");
+        // Mode 0444 stops others; root is stopped by the owner.
+        rustix::fs::fchown(&created, Some(rustix::fs::Uid::from_raw(65_534)), None).ok();
+        let again = lock_file(&path).expect("the file that is there");
+        flock(&created, FlockOperation::LockExclusive).expect("the lock");
+        let second = flock(&again, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(second, Err(rustix::io::Errno::WOULDBLOCK));
+        std::fs::remove_file(&path).expect("our own directory entry");
     }
 
     #[test]
