@@ -2,7 +2,7 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use vrrp_fsm::{ConfigError, Fault, VirtualRouter};
+use vrrp_fsm::{ConfigError, Fault, PathId, VirtualRouter};
 use vrrp_proto::Priority;
 
 use crate::{
@@ -45,7 +45,7 @@ impl Simulation {
     fn begin(&mut self, id: RouterId) -> Result<(), Violation> {
         let Some(host) = self.host_mut(id) else { return Ok(()) };
         let leftovers = core::mem::take(&mut host.installed);
-        let source = host.source;
+        let sources: Vec<_> = host.sources().collect();
         host.link_told_up = true;
         self.count(Subject::Fault, "start");
         self.note(Some(id), || What::Started);
@@ -54,7 +54,9 @@ impl Simulation {
             self.note(Some(id), || What::Addresses(false));
         }
         self.tell_link(id)?;
-        self.tell(id, &Input::SourceAddress(source))?;
+        for (path, source) in sources {
+            self.tell(id, &Input::SourceAddress(path, source))?;
+        }
         self.tell(id, &Input::Startup)
     }
 
@@ -215,6 +217,19 @@ impl Simulation {
         self.note(None, || What::Healed);
     }
 
+    /// One path of several loses so much of what is sent between the first so many routers and the
+    /// others, and goes on doing so: unlike other faults, this one does not end when the others do,
+    /// because the rest of the paths are enough. The last path that has not failed is left alone.
+    /// With [`Chance::NEVER`] the path is repaired.
+    pub fn fail_path(&mut self, path: PathId, first: usize, loss: Chance) {
+        if self.network.fail_path(path, first, loss) {
+            self.count(Subject::Fault, "path failed");
+            let number = path.get();
+            let what = || What::Remark(format!("path {number} loses {loss:?} beyond {first}"));
+            self.note(None, what);
+        }
+    }
+
     /// How likely a router hears its own advertisements: a hairpin, a mirror port.
     pub fn set_echo(&mut self, echo: Chance) {
         self.network.set_echo(echo);
@@ -251,7 +266,7 @@ impl Simulation {
     /// the first one.
     pub fn replay(&mut self, to: RouterId, after: Duration) {
         let Some(latest) = self.latest.clone() else { return };
-        let packet = Packet { answers: 0, ..latest };
+        let packet = Packet { answers: 0, serial: 0, ..latest };
         self.count(Subject::Fault, "replay");
         self.queue.push(self.now + after, Event::Arrives { to, packet });
     }

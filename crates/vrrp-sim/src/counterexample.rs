@@ -247,7 +247,9 @@ impl Story {
                 .priority(Priority::new(*priority))
                 .virtual_addresses(vec![IpAddr::from([192, 0, 2, 1])]);
             let source = IpAddr::from([192, 0, 2, last]);
-            self.routers.push(Participant { config, source, conditions: Conditions::default() });
+            let conditions = Conditions::default();
+            let more_sources = Vec::new();
+            self.routers.push(Participant { config, source, more_sources, conditions });
         }
     }
 
@@ -264,6 +266,7 @@ impl Story {
     fn finish(self) -> Scenario {
         let Self { seed, link, routers, acts, .. } = self;
         let processes = Vec::new();
-        Scenario { seed, routers, processes, link, rounds: vec![Round { acts, end: End::Settle }] }
+        let rounds = vec![Round { acts, end: End::Settle }];
+        Scenario { seed, routers, processes, link, more_links: Vec::new(), rounds }
     }
 }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use vrrp_fsm::PathId;
 use vrrp_proto::{AddressFamily, Header};
 
 use crate::host::Packet;
@@ -134,7 +135,10 @@ pub(crate) fn forge(genuine: &Packet, forgery: Forgery) -> Option<Packet> {
         Forgery::UnknownKey => *forged.trailer.get_mut(1)? = UNKNOWN_KEY,
         Forgery::Unsigned if forged.trailer.is_empty() => return None,
         Forgery::Unsigned => forged.trailer.clear(),
-        Forgery::Stranger => forged.set_source(with_last_octet(forged.source, 250))?,
+        Forgery::Stranger => {
+            forged.set_source(with_last_octet(forged.source, 250))?;
+            forged.sender = forged.source;
+        }
     }
     if forgery != Forgery::Checksum {
         forged.correct_checksum()?;
@@ -147,11 +151,13 @@ pub(crate) fn disguise(genuine: &Packet, source: IpAddr) -> Option<Packet> {
     let mut forged = Draft::from(genuine)?;
     forged.set_source(source)?;
     forged.correct_checksum()?;
-    Some(Packet { answers: genuine.answers, ..forged.finish()? })
+    Some(Packet { answers: genuine.answers, sender: source, ..forged.finish()? })
 }
 
 /// A packet in its parts.
 struct Draft {
+    path: PathId,
+    sender: IpAddr,
     source: IpAddr,
     destination: IpAddr,
     hop_limit: u8,
@@ -173,6 +179,8 @@ impl Draft {
             }
         };
         Some(Self {
+            path: packet.path,
+            sender: packet.sender,
             source: packet.source,
             destination: packet.destination,
             hop_limit: packet.hop_limit,
@@ -246,7 +254,16 @@ impl Draft {
         let (source, destination, hop_limit) = (self.source, self.destination, self.hop_limit);
         self.header.append(&mut self.message);
         self.header.append(&mut self.trailer);
-        Some(Packet { source, destination, hop_limit, octets: self.header.into(), answers: 0 })
+        Some(Packet {
+            path: self.path,
+            sender: self.sender,
+            serial: 0,
+            source,
+            destination,
+            hop_limit,
+            octets: self.header.into(),
+            answers: 0,
+        })
     }
 }
 

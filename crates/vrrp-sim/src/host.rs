@@ -85,6 +85,11 @@ impl Default for Conditions {
 /// A datagram under way, as a raw socket would deliver it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
+    pub(crate) path: PathId,
+    /// Who sent it, by its address on the first path.
+    pub(crate) sender: IpAddr,
+    /// Which transmission it was, the same on all paths; 0 for what nobody sent like that.
+    pub(crate) serial: u64,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     /// IPv6 only; an IPv4 packet has it in its header.
@@ -100,9 +105,9 @@ impl Packet {
         match (self.source, self.destination) {
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let hop_limit = Some(self.hop_limit);
-                Ok(Datagram::ipv6(PathId::FIRST, source, destination, hop_limit, &self.octets))
+                Ok(Datagram::ipv6(self.path, source, destination, hop_limit, &self.octets))
             }
-            _ => Datagram::ipv4(PathId::FIRST, &self.octets),
+            _ => Datagram::ipv4(self.path, &self.octets),
         }
     }
 }
@@ -116,7 +121,10 @@ pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) config: Config,
     pub(crate) seed: u64,
+    /// Its address on the first path, by which it is known.
     pub(crate) source: IpAddr,
+    /// On the further ones.
+    pub(crate) more_sources: Vec<IpAddr>,
     pub(crate) clock: LocalClock,
     /// Parts per million that its clock is off by under the best conditions.
     pub(crate) own_drift: i32,
@@ -148,6 +156,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Its own addresses, path by path.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (PathId, IpAddr)> {
+        let further = self.more_sources.iter().copied();
+        (0..).map(PathId::new).zip([self.source].into_iter().chain(further))
+    }
+
+    /// Its own address on a path.
+    pub(crate) fn source_on(&self, path: PathId) -> Option<IpAddr> {
+        match usize::from(path.get()).checked_sub(1) {
+            None => Some(self.source),
+            Some(further) => self.more_sources.get(further).copied(),
+        }
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.machine.is_some() && !self.paused
     }

@@ -11,7 +11,7 @@ use crate::host::Packet;
 /// What can be told to a machine.
 #[derive(Debug, Clone)]
 pub(crate) enum Input<'a> {
-    SourceAddress(IpAddr),
+    SourceAddress(PathId, IpAddr),
     Startup,
     Shutdown,
     Datagram(&'a Packet),
@@ -23,8 +23,8 @@ pub(crate) enum Input<'a> {
         current: bool,
         ok: bool,
     },
-    /// Whether an advertisement left the host.
-    Sent(bool),
+    /// Whether an advertisement left the host on a path.
+    Sent(PathId, bool),
     Overflow,
     Fault(Fault),
     FaultCleared(Fault),
@@ -39,9 +39,10 @@ pub(crate) enum Input<'a> {
 impl Input<'_> {
     /// Tells it. Returns why a datagram was discarded.
     pub(crate) fn tell(&self, machine: &mut VirtualRouter, now: Instant) -> Option<Discard> {
-        let path = PathId::FIRST;
         match *self {
-            Self::SourceAddress(source) => machine.handle_source_address(now, path, Some(source)),
+            Self::SourceAddress(path, source) => {
+                machine.handle_source_address(now, path, Some(source));
+            }
             Self::Startup => machine.handle_startup(now),
             Self::Shutdown => machine.handle_shutdown(now),
             Self::Datagram(packet) => {
@@ -52,7 +53,7 @@ impl Input<'_> {
             Self::Effect { id, ok, .. } => {
                 machine.handle_effect(now, id, if ok { Ok(()) } else { Err(EffectFailed) });
             }
-            Self::Sent(ok) => {
+            Self::Sent(path, ok) => {
                 machine.handle_send(now, path, if ok { Ok(()) } else { Err(SendFailed) });
             }
             Self::Overflow => machine.handle_overflow(now),

@@ -13,8 +13,10 @@ use vrrp_proto::{
 
 use crate::{RouterId, host::Packet, input::Input};
 
+mod copies;
 mod patience;
 
+use copies::Copies;
 use patience::Patience;
 
 /// A property that a simulation found broken.
@@ -39,6 +41,8 @@ pub enum Invariant {
     DeadlineBound,
     /// A discarded datagram changes nothing but one counter.
     DiscardsChangeNothing,
+    /// A copy of an advertisement that came on another path changes nothing, and is told from news.
+    Copies,
     /// A timer event that is not due, or an answer to a superseded request, changes nothing.
     StaleEvents,
     /// What is sent is a valid advertisement with our VRID, interval and addresses.
@@ -137,6 +141,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether what came after `before` was a copy of what had come on another path.
+    pub(crate) fn copies(&self, before: &Self) -> bool {
+        self.statistics.copies_received != before.statistics.copies_received
+    }
+
     fn discards(&self) -> u64 {
         self.statistics.discards().map(|(_, count)| count).sum()
     }
@@ -148,6 +157,7 @@ pub(crate) struct Checker {
     /// The longest interval it may have learned since it became Backup: its own, or an accepted one.
     learned: Duration,
     patience: Patience,
+    copies: Copies,
     /// What it asked for last.
     wanted: Wanted,
     /// Whether it has sent since it was promoted.
@@ -164,6 +174,7 @@ impl Checker {
         Self {
             learned: config.advertisement_interval,
             patience: Patience::new(config),
+            copies: Copies::default(),
             wanted: Wanted::None,
             sent: false,
             reported: State::Initialize,
@@ -177,6 +188,7 @@ impl Checker {
     pub(crate) fn step(&mut self, step: &Step<'_>) -> Result<(), Broken> {
         nothing_changed(step)?;
         transition(step)?;
+        self.copies.step(step)?;
         self.patience.step(step)?;
         self.learn(step);
         self.timers(step)?;
@@ -205,6 +217,7 @@ impl Checker {
         }
         if let (Input::Datagram(packet), None, State::Backup) =
             (step.input, step.verdict, after.state)
+            && !after.copies(before)
             && let Some(heard) = heard(packet)
             && !heard.priority.is_release()
         {
@@ -342,7 +355,7 @@ pub(crate) fn heard(packet: &Packet) -> Option<HeardAdvertisement> {
     };
     let advertisement = Advertisement::parse(message, pseudo_header).ok()?;
     let (priority, interval) = (advertisement.priority(), advertisement.interval());
-    Some(HeardAdvertisement { source: packet.source, priority, interval })
+    Some(HeardAdvertisement { source: packet.sender, priority, interval })
 }
 
 /// The message, and the trailer behind it or nothing.
@@ -449,7 +462,7 @@ fn transition(step: &Step<'_>) -> Result<(), Broken> {
 }
 
 /// Checks octets that a machine hands out for sending.
-pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> Result<(), Broken> {
+pub(crate) fn well_formed(packet: &Packet, config: &Config) -> Result<(), Broken> {
     let broken = |found: String| Err((Invariant::WellFormed, found));
     let pseudo_header = match PseudoHeader::new(packet.source, packet.destination) {
         Ok(pseudo_header) => pseudo_header,
@@ -458,7 +471,7 @@ pub(crate) fn well_formed(packet: &Packet, config: &Config, source: IpAddr) -> R
     let octets = match pseudo_header {
         PseudoHeader::Ipv6 { .. } => &*packet.octets,
         PseudoHeader::Ipv4 { .. } => match Ipv4Packet::parse(&packet.octets) {
-            Ok(ip) if ip.ttl() != 255 || IpAddr::V4(ip.source()) != source => {
+            Ok(ip) if ip.ttl() != 255 || IpAddr::V4(ip.source()) != packet.source => {
                 return broken(format!("{ip:?}"));
             }
             // Of two versions only the older one is authenticated.

@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
-use vrrp_fsm::Instant;
+use vrrp_fsm::{Instant, PathId};
 
 use crate::{Chance, RouterId, chance::up_to};
 
@@ -73,16 +73,43 @@ pub(crate) enum Fate {
     Twice(Duration, Duration),
 }
 
-/// All directed links between the routers.
-#[derive(Debug, Clone, Default)]
+/// All directed links between the routers, of all paths.
+#[derive(Debug, Clone)]
 pub(crate) struct Network {
-    default: Link,
-    /// One row a sender.
-    ways: Vec<Vec<Way>>,
+    /// One for each path.
+    paths: Vec<Wires>,
     /// How likely a sender hears its own packet: a hairpin, a mirror port, a multicast loop.
     echo: Chance,
     /// The address that an echo seems to come from.
     disguise: Option<IpAddr>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { paths: vec![Wires::default()], echo: Chance::NEVER, disguise: None }
+    }
+}
+
+/// The directed links of one path.
+#[derive(Debug, Clone, Default)]
+struct Wires {
+    default: Link,
+    /// One row a sender.
+    ways: Vec<Vec<Way>>,
+    failure: Option<PathFailure>,
+}
+
+/// A path that fails for good: so much is lost between the first routers and the others.
+#[derive(Debug, Clone, Copy)]
+struct PathFailure {
+    first: usize,
+    loss: Chance,
+}
+
+impl PathFailure {
+    fn concerns(self, from: RouterId, to: RouterId) -> bool {
+        (from.index() < self.first) != (to.index() < self.first)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,15 +122,55 @@ struct Way {
 
 impl Network {
     pub(crate) fn add_router(&mut self) {
-        let count = self.ways.len() + 1;
-        self.ways.resize_with(count, Vec::new);
-        for row in &mut self.ways {
-            row.resize_with(count, Way::default);
+        for wires in &mut self.paths {
+            let count = wires.ways.len() + 1;
+            wires.ways.resize_with(count, Vec::new);
+            for row in &mut wires.ways {
+                row.resize_with(count, Way::default);
+            }
+        }
+    }
+
+    /// From now on there are at least so many paths.
+    pub(crate) fn add_paths(&mut self, count: usize) {
+        if let Some(first) = self.paths.first().filter(|_| self.paths.len() < count) {
+            let another = Wires { failure: None, ..first.clone() };
+            self.paths.resize(count, another);
         }
     }
 
     pub(crate) fn set_default(&mut self, link: Link) {
-        self.default = link;
+        self.paths.iter_mut().for_each(|wires| wires.default = link);
+    }
+
+    pub(crate) fn set_path_default(&mut self, path: PathId, link: Link) {
+        if let Some(wires) = self.paths.get_mut(usize::from(path.get())) {
+            wires.default = link;
+        }
+    }
+
+    /// Lets a path fail for good between the first routers and the others, unless it is the only one
+    /// that does not. Whether it did.
+    pub(crate) fn fail_path(&mut self, path: PathId, first: usize, loss: Chance) -> bool {
+        let failed = usize::from(path.get());
+        let mut others = self.paths.iter().enumerate().filter(|(index, _)| *index != failed);
+        let is_last = others.all(|(_, wires)| wires.failure.is_some());
+        let Some(wires) = self.paths.get_mut(failed).filter(|_| !is_last) else { return false };
+        let fails = first > 0 && first < wires.ways.len() && loss != Chance::NEVER;
+        wires.failure = fails.then_some(PathFailure { first, loss });
+        fails
+    }
+
+    pub(crate) fn has_failed_path(&self) -> bool {
+        self.paths.iter().any(|wires| wires.failure.is_some())
+    }
+
+    fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.paths.iter().flat_map(|wires| wires.ways.iter().flatten())
+    }
+
+    fn ways_mut(&mut self) -> impl Iterator<Item = &mut Way> {
+        self.paths.iter_mut().flat_map(|wires| wires.ways.iter_mut().flatten())
     }
 
     pub(crate) fn set_echo(&mut self, echo: Chance) {
@@ -118,21 +185,29 @@ impl Network {
         self.disguise
     }
 
-    /// Whether nothing gets from one router to another.
+    /// Whether nothing gets from one router to another, on any path.
     pub(crate) fn is_cut(&self, from: RouterId, to: RouterId) -> bool {
-        let way = self.ways.get(from.index()).and_then(|row| row.get(to.index()));
-        way.is_none_or(|way| way.cut)
+        self.paths.iter().all(|wires| {
+            let way = wires.ways.get(from.index()).and_then(|row| row.get(to.index()));
+            let dead =
+                |failure: PathFailure| failure.loss == Chance::ALWAYS && failure.concerns(from, to);
+            way.is_none_or(|way| way.cut) || wires.failure.is_some_and(dead)
+        })
     }
 
     pub(crate) fn set_link(&mut self, from: RouterId, to: RouterId, link: Link) {
-        if let Some(way) = self.way_mut(from, to) {
-            way.own = Some(link);
+        for wires in &mut self.paths {
+            if let Some(way) = wires.way_mut(from, to) {
+                way.own = Some(link);
+            }
         }
     }
 
     pub(crate) fn set_cut(&mut self, from: RouterId, to: RouterId, cut: bool) {
-        if let Some(way) = self.way_mut(from, to) {
-            way.cut = cut;
+        for wires in &mut self.paths {
+            if let Some(way) = wires.way_mut(from, to) {
+                way.cut = cut;
+            }
         }
     }
 
@@ -142,7 +217,8 @@ impl Network {
         let group_of = |index: usize| {
             groups.iter().position(|group| group.contains(&RouterId::from_index(index)))
         };
-        for (from, row) in self.ways.iter_mut().enumerate() {
+        let rows = self.paths.iter_mut().flat_map(|wires| wires.ways.iter_mut().enumerate());
+        for (from, row) in rows {
             for (to, way) in row.iter_mut().enumerate() {
                 way.cut = group_of(from) != group_of(to);
             }
@@ -150,52 +226,64 @@ impl Network {
     }
 
     pub(crate) fn heal(&mut self) {
-        for way in self.ways.iter_mut().flatten() {
-            way.cut = false;
-        }
+        self.ways_mut().for_each(|way| way.cut = false);
     }
 
-    /// Nothing is cut, lost or duplicated any more; delay and jitter stay.
+    /// Nothing is cut, lost or duplicated any more but on failed paths; delay and jitter stay.
     pub(crate) fn calm(&mut self) {
         self.heal();
         self.echo = Chance::NEVER;
-        let own = self.ways.iter_mut().flatten().filter_map(|way| way.own.as_mut());
-        for link in own.chain(core::iter::once(&mut self.default)) {
+        let links = self.paths.iter_mut().flat_map(|wires| {
+            let own = wires.ways.iter_mut().flatten().filter_map(|way| way.own.as_mut());
+            own.chain([&mut wires.default])
+        });
+        for link in links {
             (link.loss, link.duplication) = (Chance::NEVER, Chance::NEVER);
         }
     }
 
     pub(crate) fn is_whole(&self) -> bool {
-        !self.ways.iter().flatten().any(|way| way.cut)
+        !self.ways().any(|way| way.cut)
     }
 
     /// The longest delay of any link.
     pub(crate) fn longest(&self) -> Duration {
-        let own = self.ways.iter().flatten().filter_map(|way| way.own);
-        own.map(|link| link.longest()).fold(self.default.longest(), Duration::max)
+        self.links().map(|link| link.longest()).max().unwrap_or_default()
     }
 
-    /// Whether no packet can overtake another.
+    /// Whether no packet can overtake another of its path.
     pub(crate) fn in_order(&self) -> bool {
-        let own = self.ways.iter().flatten().filter_map(|way| way.own);
-        own.chain([self.default]).all(|link| link.is_in_order())
+        self.links().all(|link| link.is_in_order())
+    }
+
+    fn links(&self) -> impl Iterator<Item = Link> {
+        let own = self.ways().filter_map(|way| way.own);
+        own.chain(self.paths.iter().map(|wires| wires.default))
     }
 
     pub(crate) fn fate(
         &mut self,
         rng: &mut Rng,
         now: Instant,
+        path: PathId,
         from: RouterId,
         to: RouterId,
     ) -> Fate {
-        let (default, echo) = (self.default, self.echo);
-        let Some(way) = self.way_mut(from, to).filter(|way| !way.cut) else {
+        let echo = self.echo;
+        let Some(wires) = self.paths.get_mut(usize::from(path.get())) else { return Fate::Cut };
+        let (default, failure) = (wires.default, wires.failure);
+        let Some(way) = wires.way_mut(from, to).filter(|way| !way.cut) else {
             return Fate::Cut;
         };
         if from == to && !echo.happens(rng) {
             return Fate::Cut;
         }
         let link = way.own.unwrap_or(default);
+        if let Some(failure) = failure.filter(|failure| failure.concerns(from, to))
+            && failure.loss.happens(rng)
+        {
+            return Fate::Lost;
+        }
         if link.loss.happens(rng) {
             return Fate::Lost;
         }
@@ -210,7 +298,9 @@ impl Network {
             Fate::Arrives(after)
         }
     }
+}
 
+impl Wires {
     fn way_mut(&mut self, from: RouterId, to: RouterId) -> Option<&mut Way> {
         self.ways.get_mut(from.index())?.get_mut(to.index())
     }
@@ -234,11 +324,11 @@ mod tests {
         network.partition(&[&[a, b]]);
         let mut rng = Rng::with_seed(1);
         assert_eq!(
-            network.fate(&mut rng, Instant::ZERO, a, b),
+            network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, b),
             Fate::Arrives(Link::default().delay)
         );
-        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, c), Fate::Cut);
-        assert_eq!(network.fate(&mut rng, Instant::ZERO, c, b), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, c), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, PathId::FIRST, c, b), Fate::Cut);
         assert!(!network.is_whole());
         network.heal();
         assert!(network.is_whole());
@@ -249,9 +339,9 @@ mod tests {
         let (mut network, [a, b, _]) = three();
         network.set_cut(a, b, true);
         let mut rng = Rng::with_seed(1);
-        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, b), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, b), Fate::Cut);
         assert_eq!(
-            network.fate(&mut rng, Instant::ZERO, b, a),
+            network.fate(&mut rng, Instant::ZERO, PathId::FIRST, b, a),
             Fate::Arrives(Link::default().delay)
         );
     }
@@ -260,10 +350,10 @@ mod tests {
     fn nobody_hears_itself_unless_there_is_an_echo() {
         let (mut network, [a, ..]) = three();
         let mut rng = Rng::with_seed(1);
-        assert_eq!(network.fate(&mut rng, Instant::ZERO, a, a), Fate::Cut);
+        assert_eq!(network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, a), Fate::Cut);
         network.set_echo(Chance::ALWAYS);
         assert_eq!(
-            network.fate(&mut rng, Instant::ZERO, a, a),
+            network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, a),
             Fate::Arrives(Link::default().delay)
         );
     }
@@ -278,7 +368,7 @@ mod tests {
         let mut rng = Rng::with_seed(7);
         let (mut lost, mut twice) = (0, 0);
         for _ in 0..10_000 {
-            match network.fate(&mut rng, Instant::ZERO, a, b) {
+            match network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, b) {
                 Fate::Cut => panic!("the way is open"),
                 Fate::Lost => lost += 1,
                 Fate::Arrives(after) | Fate::Overtakes(after) => {
@@ -291,7 +381,7 @@ mod tests {
         assert!((600..800).contains(&twice), "{twice}");
         assert_eq!(network.longest(), delay + jitter);
         network.calm();
-        let fate = network.fate(&mut rng, Instant::ZERO, a, b);
+        let fate = network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, b);
         let (Fate::Arrives(after) | Fate::Overtakes(after)) = fate else { panic!("{fate:?}") };
         assert!(after <= delay + jitter);
     }
@@ -304,7 +394,7 @@ mod tests {
         network.set_link(a, b, link);
         let mut rng = Rng::with_seed(1);
         assert_eq!(
-            network.fate(&mut rng, Instant::ZERO, a, b),
+            network.fate(&mut rng, Instant::ZERO, PathId::FIRST, a, b),
             Fate::Arrives(link.delay + held_back)
         );
         assert!(!network.in_order());
@@ -312,9 +402,31 @@ mod tests {
         link.reordering = Chance::NEVER;
         network.set_link(a, b, link);
         let soon = Instant::from_nanos(1_000_000);
-        assert_eq!(network.fate(&mut rng, soon, a, b), Fate::Overtakes(link.delay));
+        assert_eq!(network.fate(&mut rng, soon, PathId::FIRST, a, b), Fate::Overtakes(link.delay));
         let later = Instant::from_nanos(9_000_000);
-        assert_eq!(network.fate(&mut rng, later, a, b), Fate::Arrives(link.delay));
+        assert_eq!(network.fate(&mut rng, later, PathId::FIRST, a, b), Fate::Arrives(link.delay));
         assert_eq!(network.longest(), link.delay);
+    }
+
+    #[test]
+    fn a_path_fails_between_some_and_never_the_last_one_does() {
+        let (mut network, [a, b, c]) = three();
+        network.add_paths(2);
+        let [first, second] = [0, 1].map(PathId::new);
+        assert!(network.fail_path(first, 1, Chance::ALWAYS));
+        assert!(!network.fail_path(second, 1, Chance::ALWAYS));
+        let mut rng = Rng::with_seed(1);
+        let mut fate = |network: &mut Network, path, from, to| {
+            network.fate(&mut rng, Instant::ZERO, path, from, to)
+        };
+        network.calm();
+        assert_eq!(fate(&mut network, first, a, b), Fate::Lost);
+        assert_eq!(fate(&mut network, first, c, a), Fate::Lost);
+        let arrives = Fate::Arrives(Link::default().delay);
+        assert_eq!(fate(&mut network, first, b, c), arrives);
+        assert_eq!(fate(&mut network, second, a, b), arrives);
+        assert!(!network.is_cut(a, b) && network.is_whole());
+        assert!(!network.fail_path(first, 0, Chance::ALWAYS));
+        assert!(!network.has_failed_path());
     }
 }

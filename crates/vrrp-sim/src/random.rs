@@ -4,8 +4,8 @@ use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::{
-    AddressesLostPolicy, AntiReplay, ChecksumPolicy, Config, GuardConfig, PathConfig,
-    ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailerMode, Verdict,
+    AddressesLostPolicy, AntiReplay, ChecksumPolicy, Config, GuardConfig, PathConfig, PathId,
+    PeerConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailerMode, Verdict,
 };
 use vrrp_proto::{
     AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TrailerKey,
@@ -48,8 +48,10 @@ impl Scenario {
             held_back: up_to(&mut rng, interval / 2),
             ..Link::default()
         };
+        let delay = |rng: &mut Rng| Link { delay: up_to(rng, interval / 8), ..link };
+        let more_links = (1..group.paths.len()).map(|_| delay(&mut rng)).collect();
         let rounds = (0..rng.usize(1..=4)).map(|_| group.round(&mut rng, link)).collect();
-        Self { seed, routers, processes, link, rounds }
+        Self { seed, routers, processes, link, more_links, rounds }
     }
 }
 
@@ -67,7 +69,10 @@ struct Group {
     /// Whether some of its routers do not sign yet.
     partly_signed: bool,
     checksum: ChecksumPolicy,
-    unicast: bool,
+    /// Whether each path is unicast.
+    paths: Vec<bool>,
+    /// Whether the others are known by name, as they have to be on several paths.
+    named: bool,
     guarded: bool,
     /// Whether every host has two virtual routers, which change state together.
     paired: bool,
@@ -115,6 +120,8 @@ impl Group {
         let mixed =
             family == AddressFamily::Ipv4 && whole_seconds && same_interval && one_in(rng, 3);
         let addresses = (0..rng.u8(1..=3)).map(|index| virtual_address(family, index)).collect();
+        let paths: Vec<bool> =
+            (0..*pick(rng, &[1, 1, 1, 1, 2, 3])).map(|_| one_in(rng, 4)).collect();
         Self {
             size: rng.usize(2..=5),
             version,
@@ -124,7 +131,8 @@ impl Group {
             keys,
             partly_signed,
             checksum,
-            unicast: one_in(rng, 4),
+            named: paths.len() > 1 || one_in(rng, 8),
+            paths,
             guarded: one_in(rng, 6),
             paired: one_in(rng, 8),
             interval,
@@ -134,7 +142,8 @@ impl Group {
     }
 
     fn participant(&self, rng: &mut Rng, index: usize) -> Participant {
-        let source = self.source(index);
+        let source = self.source(index, 0);
+        let others = || (0..self.size).filter(|other| *other != index);
         // Two owners of version 2 would never hear each other.
         let owner = self.version == Version::V3 || index == 0;
         let priority = if owner && one_in(rng, 8) {
@@ -145,12 +154,13 @@ impl Group {
         };
         let interval =
             if self.same_interval { self.interval } else { self.interval * rng.u32(1..=4) };
-        let path = if self.unicast {
-            let others = (0..self.size).filter(|other| *other != index);
-            PathConfig::unicast(others.map(|other| self.source(other)).collect())
-        } else {
-            PathConfig::multicast()
+        let path = |unicast: &bool| match unicast {
+            true if self.named => PathConfig::unicast(Vec::new()),
+            true => PathConfig::unicast(others().map(|other| self.source(other, 0)).collect()),
+            false => PathConfig::multicast(),
         };
+        let peer = |other| PeerConfig::new(format!("router {other}"), self.sources(other));
+        let peers = if self.named { others().map(peer).collect() } else { Vec::new() };
         // Amid a change of version: who speaks both is understood by everybody.
         let both = self.mixed && rng.bool();
         let config = Config::new(VRID, self.family)
@@ -188,7 +198,8 @@ impl Group {
             .advertise_before_yielding(one_in(rng, 6))
             .effect_deadline(Duration::from_secs(*pick(rng, &[1, 5, 60])))
             .guard(self.guard(rng, priority))
-            .paths(vec![path]);
+            .paths(self.paths.iter().map(path).collect())
+            .peers(peers);
         let conditions = Conditions {
             install: up_to(rng, Duration::from_millis(300)),
             remove: up_to(rng, Duration::from_millis(300)),
@@ -197,7 +208,8 @@ impl Group {
             clock_drift: *pick(rng, DRIFTS),
             ..Conditions::default()
         };
-        Participant { config, source, conditions }
+        let more_sources = self.sources(index).split_off(1);
+        Participant { config, source, more_sources, conditions }
     }
 
     /// Amid a change of keys, or before all sign: everybody understands everybody.
@@ -232,7 +244,7 @@ impl Group {
         let count = if self.paired { self.size * 2 } else { self.size };
         let id = RouterId::from_index(rng.usize(0..count));
         let other = RouterId::from_index(rng.usize(0..count));
-        let act = match rng.u8(0..24) {
+        let act = match rng.u8(0..26) {
             0 => Act::Start(id),
             1 => Act::Crash(id),
             2 => Act::Kill(id),
@@ -260,7 +272,19 @@ impl Group {
             }),
             20 => Act::Replay(id, up_to(rng, self.interval * 4)),
             21 => Act::SetEcho(Chance::percent(*pick(rng, &[0, 50, 100]))),
-            22 => Act::SetDisguise(self.source(self.size)),
+            22 => Act::SetDisguise(self.source(self.size, 0)),
+            23 if self.paths.len() > 1 => {
+                let loss = Chance::percent(*pick(rng, &[0, 30, 100, 100]));
+                Act::FailPath(self.any_path(rng), rng.usize(1..=count), loss)
+            }
+            24 if self.paths.len() > 1 => Act::SetPathLinks(
+                self.any_path(rng),
+                Link {
+                    delay: up_to(rng, self.interval * 3),
+                    loss: Chance::percent(*pick(rng, &[0, 10, 100])),
+                    ..link
+                },
+            ),
             _ => Act::SetConditions(id, self.bad_conditions(rng)),
         };
         // Sometimes at once, often about when timers expire, sometimes much later.
@@ -294,11 +318,22 @@ impl Group {
         }
     }
 
-    fn source(&self, index: usize) -> IpAddr {
+    fn any_path(&self, rng: &mut Rng) -> PathId {
+        PathId::new(u8::try_from(rng.usize(..self.paths.len())).unwrap_or_default())
+    }
+
+    /// Its address on each path.
+    fn sources(&self, index: usize) -> Vec<IpAddr> {
+        (0..self.paths.len()).zip(0..).map(|(_, path)| self.source(index, path)).collect()
+    }
+
+    fn source(&self, index: usize, path: u8) -> IpAddr {
         let last = u8::try_from(index).unwrap_or(u8::MAX - 10) + 10;
         match self.family {
-            AddressFamily::Ipv4 => IpAddr::from([192, 0, 2, last]),
-            AddressFamily::Ipv6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, u16::from(last)]),
+            AddressFamily::Ipv4 => IpAddr::from([192, 0, 2 + path, last]),
+            AddressFamily::Ipv6 => {
+                IpAddr::from([0xfe80, 0, 0, 0, 0, u16::from(path), 0, u16::from(last)])
+            }
         }
     }
 }

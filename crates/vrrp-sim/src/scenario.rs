@@ -2,7 +2,7 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use vrrp_fsm::{Config, ConfigError};
+use vrrp_fsm::{Config, ConfigError, PathId};
 use vrrp_proto::Priority;
 
 use crate::{Chance, Conditions, Forgery, Link, RouterId, Simulation, Violation};
@@ -36,6 +36,8 @@ pub struct Scenario {
     pub processes: Vec<Vec<RouterId>>,
     /// What all links do.
     pub link: Link,
+    /// What those of the further paths do instead, path by path.
+    pub more_links: Vec<Link>,
     /// What happens.
     pub rounds: Vec<Round>,
 }
@@ -48,6 +50,8 @@ pub struct Participant {
     pub config: Config,
     /// Its own address.
     pub source: IpAddr,
+    /// Its own addresses on its further paths, as in [`Simulation::add_path`].
+    pub more_sources: Vec<IpAddr>,
     /// What its surroundings are like.
     pub conditions: Conditions,
 }
@@ -99,6 +103,9 @@ pub enum Act {
     Cut(RouterId, RouterId),
     Heal,
     SetLinks(Link),
+    /// The same on one path.
+    SetPathLinks(PathId, Link),
+    FailPath(PathId, usize, Chance),
     SetEcho(Chance),
     SetDisguise(IpAddr),
     SetConditions(RouterId, Conditions),
@@ -114,18 +121,28 @@ impl Scenario {
         simulation: Simulation,
     ) -> Result<(Simulation, Result<(), Violation>), ConfigError> {
         let mut simulation = simulation;
-        simulation.set_links(self.link);
         for (index, participant) in self.routers.iter().enumerate() {
-            let Participant { config, source, conditions } = participant;
+            let Participant { config, source, more_sources, conditions } = participant;
             let name = format!("{} ({})", index, config.priority);
             let id = simulation.add_router(&name, config.clone(), *source)?;
+            for source in more_sources {
+                simulation.add_path(id, *source);
+            }
             simulation.set_conditions(id, *conditions);
         }
         for members in &self.processes {
             simulation.join(members);
         }
+        self.set_links(&mut simulation);
         let result = self.run_rounds(&mut simulation);
         Ok((simulation, result))
+    }
+
+    fn set_links(&self, simulation: &mut Simulation) {
+        simulation.set_links(self.link);
+        for (path, link) in (1..).map(PathId::new).zip(&self.more_links) {
+            simulation.set_path_links(path, *link);
+        }
     }
 
     fn run_rounds(&self, simulation: &mut Simulation) -> Result<(), Violation> {
@@ -138,7 +155,7 @@ impl Scenario {
             for (index, participant) in self.routers.iter().enumerate() {
                 simulation.set_conditions(RouterId::from_index(index), participant.conditions);
             }
-            simulation.set_links(self.link);
+            self.set_links(simulation);
             simulation.settle()?;
             match round.end {
                 End::Settle => {}
@@ -184,6 +201,8 @@ impl Act {
             Self::Cut(from, to) => simulation.cut(from, to),
             Self::Heal => simulation.heal(),
             Self::SetLinks(link) => simulation.set_links(link),
+            Self::SetPathLinks(path, link) => simulation.set_path_links(path, link),
+            Self::FailPath(path, first, loss) => simulation.fail_path(path, first, loss),
             Self::SetEcho(echo) => simulation.set_echo(echo),
             Self::SetDisguise(source) => simulation.set_disguise(source),
             Self::SetConditions(id, conditions) => simulation.set_conditions(id, conditions),

@@ -42,7 +42,7 @@ pub(crate) struct DualWatch {
 const RECOVERY: Duration = Duration::from_secs(64 * 130);
 
 impl Simulation {
-    /// Ends every fault but crashes and shutdowns (cuts, loss, duplication, pauses, lost links,
+    /// Ends every fault but crashes, shutdowns and [failed paths](Self::fail_path) (cuts, loss, duplication, pauses, lost links,
     /// failing effects; delays, jitter,
     /// reordering and the drift of clocks stay), waits for the election to be over, and checks that
     ///
@@ -123,6 +123,9 @@ impl Simulation {
             return Err(self.violation(None, (Invariant::Stability, found)));
         }
         self.count(Subject::Bound, "one master, and it stays");
+        if self.network.has_failed_path() {
+            self.count(Subject::Bound, "one master despite a failed path");
+        }
         for master in masters.iter().flatten() {
             self.witness_settled(*master);
         }

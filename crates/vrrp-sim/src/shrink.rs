@@ -162,6 +162,7 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
 
     fn plainer(&mut self) {
         self.attempt(|scenario| scenario.link = Link::default());
+        self.attempt(|scenario| scenario.more_links.clear());
         for change in PLAINER_LINKS {
             self.attempt(|scenario| change(&mut scenario.link));
         }
@@ -174,6 +175,11 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
                 }
             });
         }
+        self.attempt(|scenario| {
+            for router in &mut scenario.routers {
+                router.more_sources.truncate(router.config.paths.len().saturating_sub(1));
+            }
+        });
         for index in 0..self.best.routers.len() {
             for change in PLAINER_CONFIGS {
                 self.attempt(|scenario| {
@@ -192,7 +198,7 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
         for change in PLAINER_LINKS {
             self.attempt(|scenario| {
                 for (_, act) in scenario.rounds.iter_mut().flat_map(|round| &mut round.acts) {
-                    if let Act::SetLinks(link) = act {
+                    if let Act::SetLinks(link) | Act::SetPathLinks(_, link) = act {
                         change(link);
                     }
                 }
@@ -278,7 +284,10 @@ const PLAINER_CONFIGS: &[fn(&mut Config, &Config)] = &[
     |config, plain| config.authentication = plain.authentication,
     |config, plain| config.trailer.clone_from(&plain.trailer),
     |config, plain| config.checksum = plain.checksum,
-    |config, _| config.paths = vec![PathConfig::multicast()],
+    |config, _| {
+        config.paths = vec![PathConfig::multicast()];
+        config.peers.clear();
+    },
     |config, plain| config.advertisement_interval = plain.advertisement_interval,
     |config, plain| config.missed_advertisements = plain.missed_advertisements,
     |config, plain| config.preempt_mode = plain.preempt_mode,
@@ -345,12 +354,17 @@ impl Act {
             Self::SendForgery(id, forgery) => Self::SendForgery(moved(id)?, forgery),
             Self::Replay(id, after) => Self::Replay(moved(id)?, after),
             Self::Partition(first) if first > index => Self::Partition(first - 1),
+            Self::FailPath(path, first, loss) if first > index => {
+                Self::FailPath(path, first - 1, loss)
+            }
             Self::Cut(from, to) => Self::Cut(moved(from)?, moved(to)?),
             Self::SetConditions(id, conditions) => Self::SetConditions(moved(id)?, conditions),
             same @ (Self::Wait
             | Self::Partition(_)
             | Self::Heal
             | Self::SetLinks(_)
+            | Self::SetPathLinks(..)
+            | Self::FailPath(..)
             | Self::SetEcho(_)
             | Self::SetDisguise(_)) => same,
         })

@@ -2,8 +2,8 @@ use core::{net::IpAddr, time::Duration};
 
 use fastrand::Rng;
 use vrrp_fsm::{
-    Config, ConfigError, EffectId, Instant, MAX_DATAGRAM_LEN, Output, State, Ticket, Verdict,
-    VirtualRouter, Wanted,
+    Config, ConfigError, EffectId, Instant, MAX_DATAGRAM_LEN, Output, PathId, State, Ticket,
+    Verdict, VirtualRouter, Wanted,
 };
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct Simulation {
     pub(crate) answers: u32,
     /// How many inputs the machines were given.
     pub(crate) events: u64,
+    /// How many advertisements were sent.
+    pub(crate) serial: u64,
     pub(crate) outputs: Vec<Output>,
     pub(crate) buffer: Vec<u8>,
     pub(crate) watch: Option<Watch>,
@@ -85,6 +87,7 @@ impl Simulation {
             transitions: 0,
             events: 0,
             answers: 0,
+            serial: 0,
             outputs: Vec::new(),
             buffer: vec![0; MAX_DATAGRAM_LEN],
             watch: None,
@@ -138,6 +141,7 @@ impl Simulation {
             config,
             seed: self.rng.u64(..),
             source,
+            more_sources: Vec::new(),
             clock: LocalClock::new(epoch, own_drift),
             own_drift,
             conditions: Conditions::default(),
@@ -163,7 +167,21 @@ impl Simulation {
         Ok(id)
     }
 
-    /// Sets what all links do that have no own setting.
+    /// Gives a router its own address on its next path; the first one it was added with. All routers
+    /// of an election have the same paths, and each other as named peers.
+    pub fn add_path(&mut self, id: RouterId, source: IpAddr) {
+        let Some(host) = self.host_mut(id) else { return };
+        host.more_sources.push(source);
+        let paths = host.more_sources.len() + 1;
+        self.network.add_paths(paths);
+    }
+
+    /// Sets what the links of one path do that have no own setting.
+    pub fn set_path_links(&mut self, path: PathId, link: Link) {
+        self.network.set_path_default(path, link);
+    }
+
+    /// Sets what all links do that have no own setting, of all paths.
     pub fn set_links(&mut self, link: Link) {
         self.network.set_default(link);
     }

@@ -3,7 +3,8 @@
 use core::{fmt::Write, net::IpAddr, time::Duration};
 
 use vrrp_fsm::{
-    AntiReplay, ChecksumPolicy, Config, HopLimitPolicy, PathConfig, PathMode, TrailerConfig,
+    AntiReplay, ChecksumPolicy, Config, HopLimitPolicy, PathConfig, PathId, PathMode, PeerConfig,
+    TrailerConfig,
 };
 use vrrp_proto::{Authentication, Priority};
 
@@ -25,7 +26,7 @@ impl Scenario {
         line(1, "let scenario = Scenario {");
         line(2, &format!("seed: {},", self.seed));
         line(2, "routers: vec![");
-        for Participant { config, source, conditions } in &self.routers {
+        for Participant { config, source, more_sources, conditions } in &self.routers {
             line(3, "Participant {");
             let Config { vrid, family, .. } = config;
             line(4, &format!("config: Config::new(Vrid::new({vrid})?, AddressFamily::{family:?})"));
@@ -33,6 +34,7 @@ impl Scenario {
                 line(5, &setter);
             }
             line(4, &format!(",\n                source: {},", address(*source)));
+            line(4, &format!("more_sources: vec![{}],", addresses(more_sources)));
             line(4, &format!("conditions: {},", self::conditions(conditions)));
             line(3, "},");
         }
@@ -44,6 +46,8 @@ impl Scenario {
         let processes: Vec<String> = self.processes.iter().map(process).collect();
         line(2, &format!("processes: vec![{}],", processes.join(", ")));
         line(2, &format!("link: {},", link(&self.link)));
+        let more_links: Vec<String> = self.more_links.iter().map(link).collect();
+        line(2, &format!("more_links: vec![{}],", more_links.join(", ")));
         line(2, "rounds: vec![");
         for round in &self.rounds {
             line(3, "Round {");
@@ -178,6 +182,7 @@ fn setter(config: &Config, field: &str) -> Option<String> {
             None => "None".to_owned(),
             Some(_) => return None,
         },
+        "peers" => format!("vec![{}]", peers(&config.peers)),
         "paths" => format!("vec![{}]", paths(&config.paths)?),
         _ => return None,
     })
@@ -210,6 +215,17 @@ fn paths(paths: &[PathConfig]) -> Option<String> {
         _ => None,
     };
     paths.iter().map(path).collect::<Option<Vec<String>>>().map(|paths| paths.join(", "))
+}
+
+fn peers(peers: &[PeerConfig]) -> String {
+    let peer = |peer: &PeerConfig| {
+        format!("PeerConfig::new({:?}, vec![{}])", peer.name, addresses(&peer.addresses))
+    };
+    peers.iter().map(peer).collect::<Vec<String>>().join(", ")
+}
+
+fn path(path: PathId) -> String {
+    format!("PathId::new({})", path.get())
 }
 
 fn addresses(addresses: &[IpAddr]) -> String {
@@ -325,6 +341,10 @@ fn act(act: &Act) -> String {
         Act::Cut(from, to) => format!("Cut({}, {})", router(*from), router(*to)),
         Act::Heal => "Heal".to_owned(),
         Act::SetLinks(to) => format!("SetLinks({})", link(to)),
+        Act::SetPathLinks(on, to) => format!("SetPathLinks({}, {})", path(*on), link(to)),
+        Act::FailPath(on, first, loss) => {
+            format!("FailPath({}, {first}, {})", path(*on), chance(*loss))
+        }
         Act::SetEcho(echo) => format!("SetEcho({})", chance(*echo)),
         Act::SetDisguise(source) => format!("SetDisguise({})", address(*source)),
         Act::SetConditions(id, to) => {

@@ -60,6 +60,9 @@ impl Simulation {
         if let Some(discard) = verdict {
             self.count(Subject::Discard, discard.counter().name());
         }
+        if after.copies(&before) {
+            self.count(Subject::Network, "copies");
+        }
         let seen = Seen { now, input, verdict, before, after, outputs: &outputs };
         self.witness(id, &seen)?;
         let reports = outputs.iter().any(|output| matches!(output, Output::StateChanged { .. }));
@@ -74,20 +77,15 @@ impl Simulation {
             self.watch_duals()?;
         }
         // What became of the sends is told when all outputs are carried out: order is protocol.
-        let (mut sent, mut failed) = (0, 0);
+        let mut sent = Vec::new();
         for output in outputs.drain(..) {
-            match self.carry_out(id, output)? {
-                Some(true) => sent += 1,
-                Some(false) => failed += 1,
-                None => {}
-            }
+            self.carry_out(id, output, &mut sent)?;
         }
         self.outputs = outputs;
-        for _ in 0..failed {
-            self.tell(id, &Input::Sent(false))?;
-        }
-        for _ in 0..sent {
-            self.tell(id, &Input::Sent(true))?;
+        // What failed, first.
+        sent.sort_by_key(|(_, ok)| *ok);
+        for (path, ok) in sent {
+            self.tell(id, &Input::Sent(path, ok))?;
         }
         self.align(id)?;
         self.be_watched()
@@ -101,13 +99,22 @@ impl Simulation {
         Violation { invariant, at: self.now, router, seed: self.seed, found }
     }
 
-    /// Carries out one output. For a `Send`: whether it left the host.
-    fn carry_out(&mut self, id: RouterId, output: Output) -> Result<Option<bool>, Violation> {
+    /// Carries out one output. For a `Send`: on which paths it left the host.
+    fn carry_out(
+        &mut self,
+        id: RouterId,
+        output: Output,
+        results: &mut Vec<(PathId, bool)>,
+    ) -> Result<(), Violation> {
         match output {
             Output::Send(send) => {
                 let release = send.priority.is_release();
                 self.count(Subject::Output, if release { "send priority 0" } else { "send" });
-                return self.send(id, send).map(Some);
+                self.serial += 1;
+                let paths = self.host(id).map_or(0, |host| host.config.paths.len());
+                for path in (0..).map(PathId::new).take(paths) {
+                    results.push((path, self.send(id, send, path)?));
+                }
             }
             Output::SetAddresses { wanted, id: effect } => self.set_addresses(id, wanted, effect),
             Output::Announce => self.count(Subject::Output, "announce"),
@@ -143,25 +150,35 @@ impl Simulation {
                 self.note(Some(id), || What::Remark(format!("shouts: {conflict}")));
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Whether an advertisement left the host.
-    fn send(&mut self, id: RouterId, send: Send) -> Result<bool, Violation> {
+    /// Whether an advertisement left the host on this path.
+    fn send(&mut self, id: RouterId, send: Send, path: PathId) -> Result<bool, Violation> {
         let Some(host) = self.hosts.get_mut(id.index()) else { return Ok(false) };
         if !host.link_up || host.conditions.send_fails.happens(&mut self.rng) {
             self.count(Subject::Fault, "send failed");
             return Ok(false);
         }
         let Some(machine) = &host.machine else { return Ok(false) };
-        let (source, answers) = (host.source, self.answers);
+        let (sender, answers, serial) = (host.source, self.answers, self.serial);
+        let Some(source) = host.source_on(path) else { return Ok(false) };
         let mut packets = Vec::with_capacity(1);
         let mut broken = None;
-        for destination in machine.destinations(PathId::FIRST) {
-            match machine.encode(&send, PathId::FIRST, destination, &mut self.buffer) {
+        for destination in machine.destinations(path) {
+            match machine.encode(&send, path, destination, &mut self.buffer) {
                 Ok(octets) => {
                     let octets = Arc::from(octets);
-                    packets.push(Packet { source, destination, hop_limit: 255, octets, answers });
+                    packets.push(Packet {
+                        path,
+                        sender,
+                        serial,
+                        source,
+                        destination,
+                        hop_limit: 255,
+                        octets,
+                        answers,
+                    });
                 }
                 Err(error) => broken = Some((Invariant::WellFormed, error.to_string())),
             }
@@ -171,7 +188,7 @@ impl Simulation {
         }
         for packet in packets {
             let Some(host) = self.host(id) else { continue };
-            well_formed(&packet, &host.config, source)
+            well_formed(&packet, &host.config)
                 .map_err(|broken| self.violation(Some(id), broken))?;
             self.transmit(id, &packet);
             self.latest = Some(packet);
@@ -188,10 +205,10 @@ impl Simulation {
                 continue;
             }
             let destination = original.destination;
-            if !destination.is_multicast() && destination != host.source {
+            if !destination.is_multicast() && Some(destination) != host.source_on(original.path) {
                 continue;
             }
-            let fate = self.network.fate(&mut self.rng, self.now, from, to);
+            let fate = self.network.fate(&mut self.rng, self.now, original.path, from, to);
             let disguised = self.network.disguise().filter(|_| to == from);
             let packet = disguised.and_then(|as_from| disguise(original, as_from));
             let packet = packet.as_ref().unwrap_or(original);

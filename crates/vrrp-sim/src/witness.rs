@@ -246,6 +246,9 @@ impl History {
             (self.follows, self.heard_any) = (None, false);
         }
         let (Input::Datagram(packet), None) = (seen.input, seen.verdict) else { return };
+        if seen.after.copies(&seen.before) {
+            return;
+        }
         self.heard_any = true;
         let Some(heard) = heard(packet) else { return };
         let source = heard.source;

@@ -10,7 +10,8 @@ use vrrp_sim::{
     Simulation,
     vrrp_fsm::{
         AddressListPolicy, AddressesLostPolicy, AntiReplay, ChecksumPolicy, Config, HopLimitPolicy,
-        PathConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig, TrailerMode,
+        PathConfig, PathId, PeerConfig, ReleasePolicy, SendFailurePolicy, TrailerConfig,
+        TrailerMode,
         vrrp_proto::{
             AddressFamily, Authentication, ChecksumForm, Password, Priority, TrailerKey, Version,
             Vrid,
@@ -64,7 +65,9 @@ fn scenario() -> Scenario {
         .anti_replay(AntiReplay::Monotonic);
     let signed = Config::new(Vrid::new(8).unwrap(), AddressFamily::Ipv4)
         .virtual_addresses(vec![source(3)])
-        .trailer(Some(trailer));
+        .trailer(Some(trailer))
+        .paths(vec![PathConfig::multicast(), PathConfig::unicast(Vec::new())])
+        .peers(vec![PeerConfig::new("another", vec![source(13), source(23)])]);
     let bad = Conditions {
         install: Duration::from_nanos(1_001),
         install_fails: Chance::percent(1),
@@ -96,13 +99,19 @@ fn scenario() -> Scenario {
         Act::Heal,
         Act::Cut(a, b),
         Act::SetLinks(lossy),
+        Act::SetPathLinks(PathId::new(1), lossy),
+        Act::FailPath(PathId::FIRST, 2, Chance::percent(30)),
         Act::SetEcho(Chance::percent(50)),
         Act::SetConditions(b, bad),
         Act::Crash(a),
     ];
     let acts = acts.into_iter().map(|act| (Duration::from_millis(1_700), act)).collect();
-    let participant =
-        |config, last, conditions| Participant { config, source: source(last), conditions };
+    let participant = |config, last, conditions| Participant {
+        config,
+        source: source(last),
+        more_sources: vec![source(last + 10)],
+        conditions,
+    };
     Scenario {
         seed: 4711,
         routers: vec![
@@ -112,6 +121,7 @@ fn scenario() -> Scenario {
         ],
         processes: vec![vec![a], vec![b]],
         link: Link { jitter: second / 10, ..Link::default() },
+        more_links: vec![lossy],
         rounds: vec![
             Round { acts, end: End::HandOver },
             Round { acts: Vec::new(), end: End::Settle },

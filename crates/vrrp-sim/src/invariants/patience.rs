@@ -56,6 +56,7 @@ impl Patience {
             self.until = self.until.saturating_sub(skew);
         }
         if let (Input::Datagram(packet), None) = (input, step.verdict)
+            && !after.copies(&before)
             && let Some(heard) = heard(packet)
         {
             self.hear(&heard, step);

@@ -109,7 +109,7 @@ fn a_backup_that_waits_too_long_is_noticed() {
 fn whoever_sends_and_is_not_master_is_noticed() {
     let (outputs, mut machine) = promotion();
     let backup = snapshot(State::Backup);
-    let input = Input::Sent(true);
+    let input = Input::Sent(PathId::FIRST, true);
     let found = broken(&input, backup, backup, &outputs[..1], false);
     assert_eq!(found, Some(Invariant::OnlyMasterSends));
     // A farewell of one who stays.
@@ -132,7 +132,8 @@ fn addresses_before_the_advertisement_are_noticed() {
 #[test]
 fn addresses_without_a_mastership_are_noticed() {
     let master = snapshot(State::Master);
-    let found = broken(&Input::Sent(true), master, master, &[Output::Announce], false);
+    let found =
+        broken(&Input::Sent(PathId::FIRST, true), master, master, &[Output::Announce], false);
     assert_eq!(found, Some(Invariant::AddressesOnlyMaster));
     let (outputs, _) = promotion();
     let config = config();
@@ -182,6 +183,9 @@ fn a_discard_that_matters_is_noticed() {
     let after = |times| Snapshot { statistics: discarded(times), ..before };
     let counted = after(1);
     let packet = Packet {
+        path: PathId::FIRST,
+        sender: SOURCE,
+        serial: 0,
         source: SOURCE,
         destination: SOURCE,
         hop_limit: 255,
@@ -255,16 +259,24 @@ fn what_is_sent_has_to_be_ours_and_valid() {
     let destination = machine.destinations(PathId::FIRST).next().unwrap();
     let mut buffer = [0; 64];
     let octets = machine.encode(send, PathId::FIRST, destination, &mut buffer).unwrap();
-    let packet =
-        Packet { source: SOURCE, destination, hop_limit: 255, octets: octets.into(), answers: 0 };
-    assert_eq!(well_formed(&packet, &config(), SOURCE), Ok(()));
+    let packet = Packet {
+        path: PathId::FIRST,
+        sender: SOURCE,
+        serial: 0,
+        source: SOURCE,
+        destination,
+        hop_limit: 255,
+        octets: octets.into(),
+        answers: 0,
+    };
+    assert_eq!(well_formed(&packet, &config()), Ok(()));
     let other = config().virtual_addresses(vec![IpAddr::from([192, 0, 2, 9])]);
-    assert_eq!(well_formed(&packet, &other, SOURCE).unwrap_err().0, Invariant::WellFormed);
+    assert_eq!(well_formed(&packet, &other).unwrap_err().0, Invariant::WellFormed);
     for at in [8, 20, 21, 25, 26, 28] {
         let mut octets = octets.to_vec();
         octets[at] ^= 1;
         let packet = Packet { octets: octets.into(), ..packet.clone() };
-        let found = well_formed(&packet, &config(), SOURCE).unwrap_err().0;
+        let found = well_formed(&packet, &config()).unwrap_err().0;
         assert_eq!(found, Invariant::WellFormed, "octet {at}");
     }
 }
