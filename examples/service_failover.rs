@@ -79,7 +79,8 @@ fn scenario(world: u64) -> Result<Scenario, Box<dyn Error>> {
             .priority(Priority::new(priority))
             .virtual_addresses(vec![IpAddr::from([192, 0, 2, 1])]);
         let source = IpAddr::from([192, 0, 2, last]);
-        routers.push(Participant { config, source, conditions: Conditions::default() });
+        let (more_sources, conditions) = (Vec::new(), Conditions::default());
+        routers.push(Participant { config, source, more_sources, conditions });
     }
     // Crashes, pauses, partitions: what a service should stand.
     let wanted = |act: &Act| {
@@ -90,12 +91,13 @@ fn scenario(world: u64) -> Result<Scenario, Box<dyn Error>> {
         acts.retain(|(_, act)| wanted(act));
         Round { acts, end: End::FailOver }
     });
-    let processes = Vec::new();
+    let (processes, more_links) = (Vec::new(), Vec::new());
     Ok(Scenario {
         seed: world,
         routers,
         processes,
         link: Link::default(),
+        more_links,
         rounds: rounds.collect(),
     })
 }
