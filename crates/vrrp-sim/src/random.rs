@@ -48,7 +48,10 @@ impl Scenario {
             held_back: up_to(&mut rng, interval / 2),
             ..Link::default()
         };
-        let delay = |rng: &mut Rng| Link { delay: up_to(rng, interval / 8), ..link };
+        // Where nothing else is late, a path may be slower than another by more than half an interval.
+        let is_calm = link.jitter.is_zero() && link.reordering == Chance::NEVER;
+        let slowest = if is_calm { interval * 3 / 4 } else { interval / 8 };
+        let delay = |rng: &mut Rng| Link { delay: up_to(rng, slowest), ..link };
         let more_links = (1..group.paths.len()).map(|_| delay(&mut rng)).collect();
         let rounds = (0..rng.usize(1..=4)).map(|_| group.round(&mut rng, link)).collect();
         Self { seed, routers, processes, link, more_links, rounds }

@@ -11,7 +11,7 @@ use core::{net::IpAddr, time::Duration};
 use vrrp_sim::{
     Chance, Conditions, Invariant, Link, RouterId, Simulation, Subject, Violation,
     vrrp_fsm::{
-        ChecksumPolicy, Config, ReleasePolicy, State,
+        ChecksumPolicy, Config, PathConfig, PathId, PeerConfig, ReleasePolicy, State,
         vrrp_proto::{AddressFamily, ChecksumForm, Priority, Vrid},
     },
 };
@@ -362,4 +362,27 @@ fn virtual_routers_of_one_process_change_state_together() -> Result<(), Violatio
     sim.run_for(10 * SECOND)?;
     assert!(sim.masters().eq(right) && sim.machine(left[1]).is_none());
     Ok(())
+}
+
+#[test]
+fn what_a_slow_path_brings_after_a_farewell_does_not_delay_the_next_master() {
+    let address = |path: u8, last| IpAddr::from([192, 0, 2 + path, last]);
+    for phase in 0..10 {
+        let mut sim = Simulation::new(phase);
+        for (priority, ours, theirs) in [(200, 2, 3), (100, 3, 2)] {
+            let peer = PeerConfig::new("other", vec![address(0, theirs), address(1, theirs)]);
+            let paths = vec![PathConfig::multicast(), PathConfig::multicast()];
+            let config = config(priority).paths(paths).peers(vec![peer]);
+            let id = sim.add_router("router", config, address(0, ours)).unwrap();
+            sim.add_path(id, address(1, ours));
+        }
+        let delay = Duration::from_millis(700);
+        sim.set_path_links(PathId::new(1), Link { delay, ..Link::default() });
+        sim.start_all().unwrap();
+        sim.settle().unwrap();
+        sim.run_for(Duration::from_millis(100 * phase)).unwrap();
+        let takeover = sim.hand_over().unwrap().unwrap();
+        // Its skew time, and what the fast path takes.
+        assert!(takeover.after < Duration::from_millis(620), "{takeover:?}");
+    }
 }
