@@ -20,7 +20,8 @@ pub struct Bounds {
     /// Until exactly one Master is left: the longest kA + S, and A + D.
     pub one_master: Duration,
     /// Until no better router waits any more to preempt, after that: the longest preempt delay, and
-    /// what it takes to expire when it is over.
+    /// what it takes to expire when it is over. As much if there are guards: a worse Master that is
+    /// heard while one is asked is replaced after another master-down interval.
     pub best_master: Duration,
     /// Until the addresses are where they belong, after that.
     pub addresses: Duration,
@@ -51,7 +52,9 @@ impl Simulation {
         // Whoever asks in vain asks again after another such time.
         let down = if self.groups.is_empty() { down } else { down * 3 };
         let delay = self.hosts.iter().map(|host| host.config.preempt_delay).max();
-        let delay = delay.filter(|delay| !delay.is_zero());
+        // Who hears a worse Master while it asks a guard waits once more, and then preempts.
+        let asks = self.hosts.iter().any(|host| host.config.guard.is_some());
+        let delay = delay.filter(|delay| asks || !delay.is_zero());
         Bounds {
             some_master: self.stretched(down) + self.slack(),
             one_master: self.stretched(down + interval) + self.slack(),
