@@ -1,5 +1,6 @@
 //! The journal's file: open, lock, append, compact, remove.
 
+use core::ops::{Deref, DerefMut};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -18,7 +19,7 @@ use crate::format::{self, COMPACTION_SLACK, Entries, MAX_FILE_LEN, MAX_LISTED_LE
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: File,
+    file: Locked,
     boot_id: String,
     entries: Entries,
     /// Length of the file up to which it is known to be whole lines.
@@ -254,8 +255,35 @@ fn create_directory(path: &Path) -> Result<(), JournalError> {
     }
 }
 
+/// A locked file. It is unlocked, not only closed: a child process that another thread is just starting has inherited the
+/// descriptor until its `exec`, and would keep the lock until then.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if flock(&self.0, FlockOperation::Unlock).is_err() {
+            // Closing unlocks it as well, a little later.
+        }
+    }
+}
+
 /// Opens the file that is at `path` now, creating it empty, and locks it.
-fn lock(path: &Path) -> Result<File, JournalError> {
+fn lock(path: &Path) -> Result<Locked, JournalError> {
     loop {
         let file =
             open_options().create(true).open(path).map_err(|source| match Errno::from_io_error(
@@ -278,6 +306,7 @@ fn lock(path: &Path) -> Result<File, JournalError> {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(open_error(path, errno.into())),
         }
+        let file = Locked(file);
         // Between our open and our lock the holder may have removed or replaced the file: then we have locked a ghost.
         if is_at(&file, path).map_err(|source| open_error(path, source))? {
             return Ok(file);
@@ -342,7 +371,7 @@ fn read(path: &Path, file: &mut File, boot_id: &str) -> Result<Entries, JournalE
 }
 
 /// Puts a complete new file, locked, in the place of the one at `path`, which the caller has locked.
-fn replace(path: &Path, boot_id: &str, entries: &Entries) -> io::Result<(File, usize)> {
+fn replace(path: &Path, boot_id: &str, entries: &Entries) -> io::Result<(Locked, usize)> {
     let mut beside = OsString::from(path);
     beside.push(".new");
     match fs::remove_file(&beside) {
@@ -356,7 +385,7 @@ fn replace(path: &Path, boot_id: &str, entries: &Entries) -> io::Result<(File, u
         .and_then(|()| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&beside, path));
     match replaced {
-        Ok(()) => Ok((file, text.len())),
+        Ok(()) => Ok((Locked(file), text.len())),
         Err(error) => {
             if fs::remove_file(&beside).is_err() {
                 // The next `replace` removes it.
@@ -373,4 +402,23 @@ fn boot_id() -> String {
         .ok()
         .and_then(|id| id.split_ascii_whitespace().next().map(str::to_owned))
         .unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_has_not_executed_its_program_yet_keeps_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.journal");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.record("one").unwrap();
+        // What such a child holds: another descriptor of the same open file.
+        let inherited = journal.file.try_clone().unwrap();
+        drop(journal);
+        let (_journal, leftovers) = Journal::open(&path).unwrap();
+        assert_eq!(leftovers, ["one"]);
+        drop(inherited);
+    }
 }
