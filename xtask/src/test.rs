@@ -18,6 +18,9 @@ mod tally;
 /// What cannot run on this machine is named, counted as skipped and explained. The environment variable REQUIRE
 /// (netns,uml,keepalived,frr,... with commas between) turns such skips into failures. What ran and passed is listed in
 /// target/tests-ran.txt, for `cargo xtask ledger`.
+///
+/// A test that fails beside others is run once more, alone. When it passes then, it is reported as FLAKY and not counted as
+/// failed; the fourth such test of a run is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only this package (can be given again)
@@ -34,6 +37,10 @@ pub(crate) struct Arguments {
 /// No test binary may run longer: a hang is a failure.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// So many tests of a run may fail at first and pass alone. On a shared machine a stall of seconds is no defect of the code,
+/// but it does not hit many.
+const MAX_FLAKY: usize = 3;
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let begin = Instant::now();
     let has_ipvs = lab::need::check("ipvs").is_ok();
@@ -45,7 +52,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         .into_iter()
         .partition(|test| !has_ipvs && test.kind == "test" && test.target.starts_with("ipvs_"));
     for test in &on_host {
-        run_binary(test, Command::new(&test.executable), "", arguments, &skips, &mut tally)?;
+        let program = || Command::new(&test.executable);
+        run_binary(test, program, "", arguments, &skips, &mut tally)?;
     }
     // cargo refuses to look for documentation tests in packages without a library.
     if on_host.iter().any(|test| test.kind == "lib") {
@@ -53,12 +61,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let guests = lab::need::check("uml");
     for test in &in_guest {
-        let guest = lab::uml::Guest::new().timeout(PATIENCE).writable(&skips);
         // Without guests they run here and skip themselves, or fail where REQUIRE says so.
-        let (program, place) = match &guests {
-            Ok(()) => (guest.command(&test.executable), " (in user-mode Linux)"),
-            Err(_) => (Command::new(&test.executable), ""),
+        let program = || match &guests {
+            Ok(()) => {
+                let guest = lab::uml::Guest::new().timeout(PATIENCE).writable(&skips);
+                guest.command(&test.executable)
+            }
+            Err(_) => Command::new(&test.executable),
         };
+        let place = if guests.is_ok() { " (in user-mode Linux)" } else { "" };
         run_binary(test, program, place, arguments, &skips, &mut tally)?;
     }
     tally.read_skips(&skips.join("skips"));
@@ -120,7 +131,7 @@ fn tempfile() -> Result<std::path::PathBuf, String> {
 
 fn run_binary(
     test: &Artifact,
-    mut program: Command,
+    program: impl Fn() -> Command,
     place: &str,
     arguments: &Arguments,
     skips: &Path,
@@ -129,8 +140,23 @@ fn run_binary(
     // `Tally::ran` takes it apart again.
     let name = format!("{} {} {}{place}", test.package, test.kind, test.target);
     println!("\n== {name}");
-    program.args(&arguments.rest).current_dir(&test.folder).env("CARGO_MANIFEST_DIR", &test.folder);
-    run_counted(&name, &mut program, skips, tally)
+    let in_its_folder = || {
+        let mut program = program();
+        program.current_dir(&test.folder).env("CARGO_MANIFEST_DIR", &test.folder);
+        program
+    };
+    run_counted(&name, in_its_folder().args(&arguments.rest), skips, tally)?;
+    for failed in tally.failed_tests(&name) {
+        if tally.flaky() < MAX_FLAKY {
+            println!("\n== once more, alone: {name}: {failed}");
+            let mut alone = Tally::default();
+            run_counted(&name, in_its_folder().args(["--exact", &failed]), skips, &mut alone)?;
+            if alone.passed == 1 && alone.failed == 0 {
+                tally.passed_alone(&name, &failed);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn doc_tests(arguments: &Arguments, skips: &Path, tally: &mut Tally) -> Result<(), String> {

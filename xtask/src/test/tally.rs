@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) results: usize,
     skipped: Vec<Skip>,
     failures: Vec<(String, String)>,
+    /// Tests that failed and then passed when they ran alone.
+    flaky: Vec<(String, String)>,
     /// Programs and their tests that libtest said `ok` to.
     ok: Vec<(String, String)>,
 }
@@ -64,6 +66,29 @@ impl Tally {
         self.failures.iter().filter(|(name, _)| name == program).count()
     }
 
+    /// The tests of `program` that failed, by name.
+    pub(crate) fn failed_tests(&self, program: &str) -> Vec<String> {
+        let of_program = self.failures.iter().filter(|(name, _)| name == program);
+        of_program.map(|(_, test)| test.clone()).collect()
+    }
+
+    /// How many tests passed only when they ran alone.
+    pub(crate) const fn flaky(&self) -> usize {
+        self.flaky.len()
+    }
+
+    /// Takes back one failure of `test`, which passed when it ran alone. It stays on record.
+    pub(crate) fn passed_alone(&mut self, program: &str, test: &str) {
+        let failure = (program.to_owned(), test.to_owned());
+        if let Some(index) = self.failures.iter().position(|failed| *failed == failure) {
+            self.failures.swap_remove(index);
+            self.failed -= 1;
+            self.passed += 1;
+            self.ok.push(failure.clone());
+            self.flaky.push(failure);
+        }
+    }
+
     /// Takes the lines `test TAB need TAB why` that skipped tests wrote. libtest counted them as passed.
     pub(crate) fn read_skips(&mut self, log: &Path) {
         let lines = std::fs::read_to_string(log).unwrap_or_default();
@@ -101,6 +126,9 @@ impl Tally {
         for (program, test) in &self.failures {
             println!("FAILED   {program}: {test}");
         }
+        for (program, test) in &self.flaky {
+            println!("FLAKY    {program}: {test} (failed among others, see above; passed alone)");
+        }
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for skip in &self.skipped {
             reasons.entry((&skip.need, &skip.why)).or_default().push(&skip.test);
@@ -112,6 +140,9 @@ impl Tally {
             }
         }
         println!("took {} s", took.as_secs());
+        if !self.flaky.is_empty() {
+            println!("{} of those that passed did so on the second try only", self.flaky.len());
+        }
         println!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped.len());
     }
 }
@@ -153,6 +184,24 @@ mod tests {
         tally.read_skips(&log);
         std::fs::remove_file(&log).expect("it was just written");
         assert_eq!((tally.passed, tally.failed, tally.skipped.len()), (40, 1, 3));
+    }
+
+    #[test]
+    fn who_passes_alone_is_no_failure_but_stays_on_record() {
+        let mut tally = Tally::default();
+        for line in [
+            "test a ... FAILED",
+            "test b ... FAILED",
+            "test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        ] {
+            tally.line("lab test lab", line);
+        }
+        assert_eq!(tally.failed_tests("lab test lab"), ["a", "b"]);
+        tally.passed_alone("lab test lab", "b");
+        tally.passed_alone("lab test lab", "never failed");
+        assert_eq!((tally.passed, tally.failed, tally.flaky()), (1, 1, 1));
+        assert_eq!(tally.failed_tests("lab test lab"), ["a"]);
+        assert!(tally.ran().contains("lab::b"));
     }
 
     #[test]
