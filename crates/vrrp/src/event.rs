@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use feed::{Feed, FeedSink, Report};
 use reactor::Clock;
-use vrrp_fsm::{Conflict, Discard, Fault, Reason, State};
+use vrrp_fsm::{AddressesLostPolicy, Conflict, Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
 #[derive(Clone, Debug)]
@@ -76,10 +76,17 @@ pub enum EventKind {
         /// What the kernel said.
         error: String,
     },
-    /// Somebody else removed addresses that we held as Master.
-    AddressRemovedByOthers {
+    /// Somebody else removed or moved addresses that we held as Master. Told of at once, and then at most once a second: who
+    /// removes them in a loop fills no log.
+    AddressLost {
         /// The address; of many the first three, and how many more.
         address: String,
+        /// The interface that has the first of them now, if it was moved.
+        now_on: Option<String>,
+        /// What this router does about it ([`VirtualRouter::addresses_lost`](crate::VirtualRouter::addresses_lost)).
+        response: AddressesLostPolicy,
+        /// How often it has happened to this virtual router so far.
+        total: u64,
     },
     /// Addresses that a dead process of ours had left were removed at start.
     LeftoverRemoved {
@@ -145,7 +152,7 @@ impl EventKind {
             Self::Contended { .. }
             | Self::Fault(_)
             | Self::AddressFailed { .. }
-            | Self::AddressRemovedByOthers { .. }
+            | Self::AddressLost { .. }
             | Self::LeftoverRemoved { .. }
             | Self::AddressAlreadyPresent { .. }
             | Self::ReceiveQueueOverflow
@@ -187,8 +194,16 @@ impl fmt::Display for EventKind {
             Self::Fault(fault) => write!(f, "cannot take part: {fault}"),
             Self::FaultCleared(fault) => write!(f, "no longer the case: {fault}"),
             Self::AddressFailed { address, error } => write!(f, "{address}: {error}"),
-            Self::AddressRemovedByOthers { address } => {
-                write!(f, "{address} was removed by somebody else")
+            Self::AddressLost { address, now_on, response, total } => {
+                write!(f, "{address} was removed by somebody else")?;
+                if let Some(interface) = now_on {
+                    write!(f, " and is on {interface} now")?;
+                }
+                f.write_str(match response {
+                    AddressesLostPolicy::StepDown => ": gives up being Master",
+                    AddressesLostPolicy::Reinstall | _ => ": takes it back",
+                })?;
+                if *total > 1 { write!(f, " ({total} times so far)") } else { Ok(()) }
             }
             Self::LeftoverRemoved { address } => {
                 write!(f, "{address} was left by a process that died; removed")

@@ -5,6 +5,7 @@ mod outputs;
 mod report;
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use reactor::Clock;
@@ -72,7 +73,12 @@ pub(crate) struct Instance {
     reports: Reports,
     /// Addresses that failed, since all succeeded.
     failures_told: usize,
+    /// When it was told last that others had removed addresses.
+    loss_told: Option<Instant>,
 }
+
+/// The least time between two reports of addresses that others removed.
+const LOSS_PERIOD: Duration = Duration::from_secs(1);
 
 impl Instance {
     pub(crate) fn new(
@@ -98,6 +104,7 @@ impl Instance {
             faults: None,
             reports: Reports::default(),
             failures_told: 0,
+            loss_told: None,
         }
     }
 
@@ -255,19 +262,31 @@ impl Instance {
         self.work(shared);
     }
 
-    /// Others removed addresses of ours, by index.
-    pub(crate) fn handle_removed(&mut self, removed: &[usize], shared: &mut Shared) {
+    /// Others removed addresses of ours, by index; the first of them may be on another interface now.
+    pub(crate) fn handle_removed(
+        &mut self,
+        removed: &[usize],
+        now_on: Option<String>,
+        shared: &mut Shared,
+    ) {
         for index in removed {
             if let Some(held) = self.addresses.held.get_mut(*index) {
                 held.present = false;
             }
         }
         self.schedule.handle_gone(removed);
+        let now = shared.now();
+        self.machine.handle_addresses_lost(now);
         let held = removed.iter().filter_map(|index| self.addresses.held.get(*index));
-        if let Some(address) = shared.links.shown_all(held.map(|held| &held.address)) {
-            shared.events.emit(&self.name, EventKind::AddressRemovedByOthers { address });
+        if let Some(address) = shared.links.shown_all(held.map(|held| &held.address))
+            && self.loss_told.is_none_or(|told| now >= told + LOSS_PERIOD)
+        {
+            self.loss_told = Some(now);
+            let response = self.machine.config().addresses_lost;
+            let total = self.machine.statistics().addresses_lost;
+            let kind = EventKind::AddressLost { address, now_on, response, total };
+            shared.events.emit(&self.name, kind);
         }
-        self.machine.handle_addresses_lost(shared.now());
         self.work(shared);
     }
 

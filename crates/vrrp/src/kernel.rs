@@ -191,7 +191,7 @@ impl Router {
                 instance.addresses.rebind(held);
                 rebound = true;
                 if present {
-                    instance.handle_removed(&[], shared);
+                    instance.handle_removed(&[], None, shared);
                 }
             });
         }
@@ -227,17 +227,24 @@ impl Router {
 
     /// Addresses that we believed to hold and that are not there.
     fn apply_held(&mut self, present: &[PresentAddress]) {
-        let present: BTreeSet<_> = present.iter().map(|present| present.address.key()).collect();
+        let keys: BTreeSet<_> = present.iter().map(|present| present.address.key()).collect();
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else { continue };
             let held = instance.addresses.held.iter().enumerate();
             let gone = held.filter(|(_, held)| {
-                held.present && held.watched && !present.contains(&held.address.key())
+                held.present && held.watched && !keys.contains(&held.address.key())
             });
             let gone: Vec<usize> = gone.map(|(index, _)| index).collect();
-            if !gone.is_empty() {
-                self.with(index, |instance, shared| instance.handle_removed(&gone, shared));
-            }
+            let Some(first) = gone.first().and_then(|first| instance.addresses.held.get(*first))
+            else {
+                continue;
+            };
+            let ip = first.address.ip();
+            let mut elsewhere = present.iter().filter(|present| present.address.ip() == ip);
+            let elsewhere = elsewhere.next().map(|present| present.address.interface());
+            let link = elsewhere.and_then(|index| self.shared.links.by_index(index));
+            let now_on = link.map(|link| link.name.clone());
+            self.with(index, |instance, shared| instance.handle_removed(&gone, now_on, shared));
         }
     }
 

@@ -26,6 +26,7 @@ mod paths;
 mod restart;
 mod support;
 mod sync_group;
+mod theft;
 mod told;
 mod trackers;
 mod transport;
