@@ -1,5 +1,6 @@
 //! The epoll instance and its registrations.
 
+use core::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub struct Reactor {
     /// Deadlines go through a timer descriptor, because the kernel adds up to a thousandth to a timeout of
     /// `epoll_pwait2` (`select_estimate_accuracy`): 3.6 ms to one of 3.6 s, whatever the timer slack.
     timer: OwnedFd,
+    /// When the timer fires, or fired.
+    armed: Cell<Option<Instant>>,
     slots: Vec<Slot>,
     free: Vec<u32>,
 }
@@ -113,7 +116,8 @@ impl Reactor {
         )?;
         // Edge-triggered: told once when it fires, and never read.
         epoll::add(&epoll, &timer, TIMER.data(), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
-        Ok(Self { epoll, waker, timer, slots: Vec::new(), free: Vec::new() })
+        let armed = Cell::new(None);
+        Ok(Self { epoll, waker, timer, armed, slots: Vec::new(), free: Vec::new() })
     }
 
     /// A handle with which any thread can end the present or next [`Reactor::wait`].
@@ -199,9 +203,12 @@ impl Reactor {
     }
 
     /// Waits for events until `until` (`None`: without limit; a moment in the past: do not wait) and puts them into
-    /// `events`, replacing what was there. Returns early, possibly without events, when woken or interrupted by a signal.
+    /// `events`, replacing what was there. Returns early, possibly without events, when woken or interrupted by a signal, or
+    /// at the moment that an earlier call waited for: a deadline that is moved back again and again costs no system call
+    /// each time.
     pub fn wait(&self, until: Option<Instant>, events: &mut Events) -> io::Result<()> {
-        let span = until.map(|until| until.saturating_duration_since(Clock::now()));
+        let now = Clock::now();
+        let span = until.map(|until| until.saturating_duration_since(now));
         // Not representable is as good as no limit.
         let Some(span) = span.and_then(|span| Timespec::try_from(span).ok()) else {
             return self.fill(None, events);
@@ -209,9 +216,20 @@ impl Reactor {
         if span == Timespec::default() {
             return self.fill(Some(span), events);
         }
-        let once = Itimerspec { it_interval: Timespec::default(), it_value: span };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+        if !self.fires_soon_enough(now, until) {
+            let once = Itimerspec { it_interval: Timespec::default(), it_value: span };
+            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+            self.armed.set(until);
+        }
         self.fill(None, events)
+    }
+
+    /// Whether the timer fires before `until` anyway, and not before half of the time has passed: usually there is another
+    /// event by then, and it can be set for longer.
+    fn fires_soon_enough(&self, now: Instant, until: Option<Instant>) -> bool {
+        let (Some(armed), Some(until)) = (self.armed.get(), until) else { return false };
+        let half = until.saturating_duration_since(now) / 2;
+        armed == until || armed < until && armed.saturating_duration_since(now) > half
     }
 
     /// Takes what is there without waiting and without reading the clock; otherwise as [`Reactor::wait`].

@@ -37,6 +37,31 @@ fn a_waker_ends_the_wait_of_another_thread() {
 }
 
 #[test]
+fn a_deadline_that_is_moved_is_kept() {
+    let reactor = Reactor::new().unwrap();
+    let mut events = Events::with_capacity(4);
+    // Each ends at once, and leaves the timer set.
+    let mut leave = |until| {
+        reactor.waker().wake();
+        reactor.wait(Some(until), &mut events).unwrap();
+        assert!(events.woken());
+    };
+    let start = Clock::now();
+    leave(start + LONG);
+    leave(start + Duration::from_millis(20));
+    let until = start + Duration::from_millis(25);
+    leave(until);
+    // Nearer than the first, farther than the second: no sooner than it, whatever the timer did in between.
+    let mut waits = 0;
+    while Clock::now() < until {
+        reactor.wait(Some(until), &mut events).unwrap();
+        waits += 1;
+    }
+    assert!(waits <= 2, "the timer fires for the second and for the last: {waits}");
+    assert!(Clock::now() < start + LONG, "not for the first");
+}
+
+#[test]
 fn wakes_before_the_wait_are_kept_and_merged() {
     let reactor = Reactor::new().unwrap();
     let mut events = Events::with_capacity(4);

@@ -23,6 +23,7 @@ use crate::guard::{Guard, GuardThread, Party, Question};
 use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
+use crate::outbox::Outbox;
 use crate::port::{Port, Wants};
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
@@ -243,6 +244,7 @@ impl RouterBuilder {
             ports,
             events: EventSink::new(self.event_capacity),
             buffer: Shared::buffer(),
+            outbox: Outbox::default(),
         };
         let mut router = Router::new(
             reactor,

@@ -12,8 +12,8 @@ use reactor::Clock;
 use vip_netlink::{Announcer, Client, Link, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
-    Condition, Datagram, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN, PathId, State,
-    Ticket, TrackerId, Tracking, Verdict, VirtualRouter as Machine,
+    Condition, Datagram, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN, PathId,
+    SendFailed, State, Ticket, TrackerId, Tracking, Verdict, VirtualRouter as Machine,
 };
 
 use crate::addresses::Addresses;
@@ -21,10 +21,14 @@ use crate::announce::Schedule;
 use crate::event::{EventKind, EventSink};
 use crate::guard::GuardThread;
 use crate::links::Links;
+use crate::outbox::Outbox;
 use crate::port::Port;
 use crate::reports::{Reports, differences};
 use crate::virtual_router::VirtualRouter;
 use followers::Followers;
+
+/// See [`Instance::earliness`].
+pub(crate) const MOST_EARLY: Duration = Duration::from_millis(1);
 
 /// What all virtual routers share.
 pub(crate) struct Shared {
@@ -37,11 +41,17 @@ pub(crate) struct Shared {
     pub(crate) ports: Vec<Port>,
     pub(crate) events: EventSink,
     pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
+    pub(crate) outbox: Outbox,
 }
 
 impl Shared {
     pub(crate) fn buffer() -> Box<[u8; MAX_DATAGRAM_LEN]> {
         Box::new([0; MAX_DATAGRAM_LEN])
+    }
+
+    /// Sends the advertisements that wait.
+    pub(crate) fn transmit(&mut self) {
+        self.outbox.transmit(&self.ports);
     }
 
     /// The present moment, in the machines' form.
@@ -52,6 +62,8 @@ impl Shared {
 
 /// One virtual router.
 pub(crate) struct Instance {
+    /// Its place in the router.
+    pub(crate) index: usize,
     pub(crate) name: Arc<str>,
     pub(crate) settings: VirtualRouter,
     pub(crate) machine: Machine,
@@ -89,6 +101,7 @@ impl Instance {
     ) -> Self {
         let trackers = settings.trackers.iter().map(|(_, tracker)| *tracker).collect();
         Self {
+            index: 0,
             name: Arc::clone(&settings.name),
             tracking: Tracking::new(machine.priority(), trackers),
             schedule: Schedule::new(settings.announcements),
@@ -126,17 +139,39 @@ impl Instance {
             .min()
     }
 
-    /// Does what is due: the machine's timers, a part of the address work, a part of the announcements.
-    pub(crate) fn handle_timeout(&mut self, shared: &mut Shared) {
-        let now = self.synchronize(shared);
+    /// The machine's timers, and what follows for the wire. What takes longer is for [`Instance::work`], after all that are
+    /// due have advertised.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, shared: &mut Shared) {
+        self.synchronize(shared);
         self.machine.handle_timeout(now);
-        self.work(shared);
+        self.carry_out(shared);
     }
 
     /// The same while datagrams are still unread: the machine knows what must not wait for them.
-    pub(crate) fn handle_timeout_in_backlog(&mut self, shared: &mut Shared) {
-        self.machine.handle_timeout_in_backlog(shared.now());
-        self.work(shared);
+    pub(crate) fn handle_timeout_in_backlog(&mut self, now: Instant, shared: &mut Shared) {
+        self.synchronize(shared);
+        self.machine.handle_timeout_in_backlog(now);
+        self.carry_out(shared);
+    }
+
+    /// How much earlier than its time it may advertise, to leave together with others: a hundredth of the interval, and a
+    /// millisecond at most.
+    pub(crate) fn earliness(&self) -> Duration {
+        match self.machine.state() {
+            State::Master => MOST_EARLY.min(self.machine.config().advertisement_interval / 100),
+            State::Initialize | State::Backup => Duration::ZERO,
+        }
+    }
+
+    /// What became of an advertisement; whether anything follows from it.
+    pub(crate) fn handle_send(
+        &mut self,
+        path: PathId,
+        result: Result<(), SendFailed>,
+        shared: &mut Shared,
+    ) -> bool {
+        self.machine.handle_send(shared.now(), path, result);
+        self.carry_out(shared)
     }
 
     /// A datagram for this virtual router. What is wrong with it is counted by the machine.
@@ -154,9 +189,7 @@ impl Instance {
             if self.reports.is_due(now, discard.counter()) {
                 shared.events.emit(&self.name, EventKind::Discarded { discard, total });
             }
-            if self.carry_out(shared) {
-                self.work(shared);
-            }
+            self.carry_out(shared);
             return;
         }
         for ((difference, total), (_, before)) in
@@ -166,10 +199,8 @@ impl Instance {
                 shared.events.emit(&self.name, EventKind::Differs { source, difference, total });
             }
         }
-        // Almost every advertisement changes a deadline and nothing else.
-        if self.carry_out(shared) {
-            self.work(shared);
-        }
+        // Almost every advertisement changes a deadline and nothing else; what takes longer comes after the other datagrams.
+        self.carry_out(shared);
     }
 
     /// Tells the machine the wall clock's time, if it dates its advertisements, and returns the

@@ -100,6 +100,7 @@ mod kernel;
 mod links;
 mod orders;
 mod orphans;
+mod outbox;
 mod path;
 mod port;
 mod promotion;

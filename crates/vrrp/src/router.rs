@@ -2,9 +2,13 @@
 //!
 //! The order of a turn is the safety argument. Datagrams that are already queued are read before any
 //! deadline is acted upon: after a pause (SIGSTOP, a frozen cgroup, a stalled host) a Backup must hear
-//! the Master's advertisements before it believes in its silence. A flood must not silence a Master
-//! either: at most [`MAX_BACKLOG`] datagrams a socket are read in a turn, and due advertisements of
-//! Masters go out after every [`FAIRNESS`] of them.
+//! the Master's advertisements before it believes in its silence. A flood on one interface must neither
+//! silence a Master nor delay another interface: at most [`BUDGET`] datagrams a socket are read in a turn,
+//! due advertisements of Masters go out after every [`FAIRNESS`] of them, and only those who live on a socket
+//! with unread datagrams wait for them, up to [`MAX_BACKLOG`].
+//!
+//! What is due together leaves together: first everyone's advertisements, by few system calls, then what
+//! takes longer.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -24,15 +28,22 @@ use crate::error::ShutdownError;
 use crate::event::{EventKind, Events};
 use crate::guard::Party;
 use crate::handle::{Command, Handle};
-use crate::instance::{Instance, Shared};
+use crate::instance::{Instance, MOST_EARLY, Shared};
 use crate::kernel::Changes;
+use crate::outbox::Outcome;
 use crate::socket::control::Control;
 use crate::status::Status;
 use crate::sync_group::SyncGroups;
-use crate::sys::{Batch, Received};
+use crate::sys::{Batch, Received, Taken};
 
-/// The most datagrams that are read from one socket in one turn: more than its queue holds.
+/// The most datagrams that are read from one socket in one turn: about a millisecond's work.
+const BUDGET: usize = 1024;
+
+/// The most datagrams of one interface that those who live there wait for: more than a queue holds.
 const MAX_BACKLOG: usize = 16_384;
+
+/// How long addresses are worked on and announced in one turn; what is left is done in the next one.
+const WORK: Duration = Duration::from_millis(1);
 
 /// After so many datagrams, Masters whose advertisement is due send it.
 const FAIRNESS: usize = 64;
@@ -62,10 +73,15 @@ pub struct Router {
     commands: Receiver<Command>,
     handle: Handle,
     batch: Batch,
+    /// By port: how many datagrams were read since nothing was left unread; 0 when nothing is, [`MAX_BACKLOG`] when it is given up.
+    backlogs: Vec<usize>,
     /// Ports with something to read, and virtual routers with something due: kept for their memory.
     readable: Vec<usize>,
     due: Vec<usize>,
     due_groups: Vec<usize>,
+    /// Masters whose advertisement goes out with those that are due, and when it would be due itself.
+    early: Vec<(usize, Instant)>,
+    outcomes: Vec<Outcome>,
     pub(crate) changes: Changes,
     overflows: u64,
     overflow_told: Option<Instant>,
@@ -110,9 +126,12 @@ impl Router {
             commands,
             handle,
             batch: Batch::new(),
+            backlogs: Vec::new(),
             readable: Vec::new(),
             due: Vec::new(),
             due_groups: Vec::new(),
+            early: Vec::new(),
+            outcomes: Vec::new(),
             changes: Changes::default(),
             overflows: 0,
             overflow_told: None,
@@ -120,6 +139,9 @@ impl Router {
             ended: false,
             release_timeout,
         };
+        for (index, instance) in router.instances.iter_mut().enumerate() {
+            instance.index = index;
+        }
         router.index();
         router
     }
@@ -264,11 +286,8 @@ impl Router {
                 Token(port) => self.readable.extend(usize::try_from(port)),
             }
         }
-        let mut saturated = Vec::new();
         for port in core::mem::take(&mut self.readable) {
-            if self.receive(port) {
-                saturated.push(port);
-            }
+            self.receive(port);
         }
         if news || self.changes.any() {
             self.follow_kernel()?;
@@ -276,76 +295,163 @@ impl Router {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command);
         }
-        self.act_on_deadlines(&saturated);
+        self.act_on_deadlines();
         Ok(())
     }
 
     /// Acts on deadlines, after the queues of those concerned have been read once more: what came in since the turn
-    /// began counts, too. A socket that was read up to the limit is not: that would be the flood's way to silence us.
-    fn act_on_deadlines(&mut self, saturated: &[usize]) {
-        self.collect_due();
+    /// began counts, too. A port that has a backlog is not: that would be the flood's way to silence us.
+    fn act_on_deadlines(&mut self) {
+        self.collect_due(self.shared.now());
         if self.due.is_empty() && self.due_groups.is_empty() {
             return;
         }
         let of_groups = self.due_groups.iter().flat_map(|group| self.groups.members(*group));
-        let concerned = self.due.iter().chain(of_groups);
+        let early = self.early.iter().map(|(index, _)| index);
+        let concerned = self.due.iter().chain(early).chain(of_groups);
         let due = concerned.filter_map(|index| self.instances.get(*index));
         let mut ports: Vec<usize> = due.flat_map(|instance| &instance.ports).copied().collect();
         ports.sort_unstable();
         ports.dedup();
         for port in ports {
-            if !saturated.contains(&port) {
+            if self.backlog(port) == 0 {
                 self.receive(port);
             }
         }
-        for index in core::mem::take(&mut self.due) {
-            self.with(index, Instance::handle_timeout);
+        let now = self.shared.now();
+        let mut due = core::mem::take(&mut self.due);
+        let early = core::mem::take(&mut self.early);
+        let on_time = due.iter().map(|index| (*index, now));
+        for (index, at) in on_time.chain(early.iter().copied()) {
+            let Some(instance) = self.instances.get_mut(index) else { continue };
+            let backlog = |port: &usize| self.backlogs.get(*port).copied().unwrap_or(0);
+            if instance.ports.iter().map(backlog).any(|unread| (1..MAX_BACKLOG).contains(&unread)) {
+                instance.handle_timeout_in_backlog(at, &mut self.shared);
+            } else {
+                instance.handle_timeout(at, &mut self.shared);
+            }
+        }
+        self.finish_sends();
+        due.extend(early.iter().map(|(index, _)| index));
+        let until = Clock::now() + WORK;
+        let mut is_time_left = true;
+        for index in due.drain(..) {
+            is_time_left = is_time_left && Clock::now() < until;
+            self.act(index, |instance, shared| {
+                if is_time_left {
+                    instance.work(shared);
+                }
+            });
+        }
+        if self.due.is_empty() {
+            self.due = due;
         }
         for group in core::mem::take(&mut self.due_groups) {
             self.with_group(group, SyncGroup::handle_timeout);
         }
+        self.finish_sends();
     }
 
-    fn collect_due(&mut self) {
-        let now = self.shared.now();
+    /// Notes who is due, and which Masters will be so soon that their advertisements leave with the others'.
+    fn collect_due(&mut self, now: Instant) {
         while let Some((party, _)) = self.timers.pop_due(now) {
             match party {
                 Party::Router(index) => self.due.push(index),
                 Party::SyncGroup(index) => self.due_groups.push(index),
             }
         }
+        if self.due.is_empty() {
+            return;
+        }
+        let mut not_yet = Vec::new();
+        while let Some((party, at)) = self.timers.pop_due(now + MOST_EARLY) {
+            let earliness = match party {
+                Party::Router(index) => self.instances.get(index).map(Instance::earliness),
+                Party::SyncGroup(_) => None,
+            };
+            match party {
+                Party::Router(index) if earliness.is_some_and(|by| now + by >= at) => {
+                    self.early.push((index, at));
+                }
+                Party::Router(_) | Party::SyncGroup(_) => not_yet.push((party, at)),
+            }
+        }
+        for (party, at) in not_yet {
+            self.timers.set(party, at);
+        }
     }
 
     /// In the middle of a backlog: what does not wait until it is read is done, the rest is still due afterwards.
     fn keep_up(&mut self) {
-        self.collect_due();
-        for index in core::mem::take(&mut self.due) {
-            self.with(index, Instance::handle_timeout_in_backlog);
+        let now = self.shared.now();
+        self.collect_due(now);
+        let due = core::mem::take(&mut self.due);
+        let early = core::mem::take(&mut self.early);
+        let on_time = due.iter().map(|index| (*index, now));
+        for (index, at) in on_time.chain(early) {
+            self.act(index, |instance, shared| instance.handle_timeout_in_backlog(at, shared));
+        }
+        self.finish_sends();
+    }
+
+    /// Sends what waits, and tells the machines what became of it.
+    fn finish_sends(&mut self) {
+        while !self.shared.outbox.is_empty() {
+            self.shared.transmit();
+            let mut outcomes = core::mem::take(&mut self.outcomes);
+            self.shared.outbox.take_outcomes(&mut outcomes);
+            for Outcome { router, path, result } in outcomes.drain(..) {
+                let Some(instance) = self.instances.get_mut(router) else { continue };
+                if instance.handle_send(path, result, &mut self.shared) || result.is_err() {
+                    let all = (self.instances.as_mut_slice(), &mut self.groups);
+                    conclude(router, all, &mut self.shared, &mut self.timers);
+                }
+            }
+            self.outcomes = outcomes;
         }
     }
 
-    /// Reads the queues of a port; whether one was cut short at the limit.
-    fn receive(&mut self, port: usize) -> bool {
+    /// How many datagrams of a port were read without an end; 0: nothing is unread.
+    fn backlog(&self, port: usize) -> usize {
+        self.backlogs.get(port).copied().unwrap_or(0)
+    }
+
+    /// Reads the queues of a port, within the budget.
+    fn receive(&mut self, port: usize) {
         let receivers = self.shared.ports.get(port).map_or(0, |port| port.receivers.len());
-        let mut saturated = false;
+        let before = Some(self.backlog(port)).filter(|unread| *unread < MAX_BACKLOG);
+        let (mut read, mut is_all, mut lost) = (before.unwrap_or(0), true, false);
         for receiver in 0..receivers {
-            saturated |= self.read(port, receiver);
+            let (count, is_all_of_it, is_lost) = self.read(port, receiver);
+            read += count;
+            is_all &= is_all_of_it;
+            lost |= is_lost;
         }
-        saturated
+        let backlog = if is_all { 0 } else { read.min(MAX_BACKLOG) };
+        if self.backlogs.len() <= port {
+            self.backlogs.resize(port + 1, 0);
+        }
+        if let Some(of_port) = self.backlogs.get_mut(port) {
+            *of_port = backlog;
+        }
+        // What is still unread after so much may hold the Master's advertisement, as what was lost may.
+        if lost || backlog == MAX_BACKLOG {
+            self.overflowed(port);
+        }
     }
 
-    /// Reads a socket's queue; whether it was cut short at the limit.
-    fn read(&mut self, port: usize, receiver: usize) -> bool {
+    /// Reads a socket's queue: how many datagrams, whether these were all, and whether others were lost.
+    fn read(&mut self, port: usize, receiver: usize) -> (usize, bool, bool) {
         let (mut total, mut since_kept_up, mut lost) = (0, 0, false);
-        let saturated = loop {
+        let is_all = loop {
             let Some(socket) =
                 self.shared.ports.get(port).and_then(|port| port.receivers.get(receiver))
             else {
-                break false;
+                break true;
             };
             // An error here is the interface's going down, told once; the monitor tells the same.
-            let Ok(count @ 1..) = socket.receive(&mut self.batch) else { break false };
-            for received in self.batch.received(count) {
+            let Ok(Taken { count, is_all }) = socket.receive(&mut self.batch) else { break true };
+            for received in self.batch.received().take(count) {
                 lost |= deliver(
                     (port, receiver),
                     &received,
@@ -355,14 +461,18 @@ impl Router {
                     &mut self.timers,
                 );
             }
+            self.finish_sends();
             total += count;
+            if is_all {
+                break true;
+            }
             since_kept_up += count;
             if since_kept_up >= FAIRNESS {
                 since_kept_up = 0;
                 self.keep_up();
             }
-            if total >= MAX_BACKLOG {
-                break true;
+            if total >= BUDGET {
+                break false;
             }
         };
         let ports = &mut self.shared.ports;
@@ -372,11 +482,7 @@ impl Router {
             // The kernel keeps the oldest datagrams, so the counter beside them does not tell of a loss after them.
             lost |= socket.has_overflowed();
         }
-        // What is still unread after so much may hold the Master's advertisement, as what was lost may.
-        if lost || saturated {
-            self.overflowed(port);
-        }
-        saturated
+        (total, is_all, lost)
     }
 
     fn overflowed(&mut self, port: usize) {
@@ -397,8 +503,14 @@ impl Router {
         }
     }
 
-    /// Lets one virtual router act, and notes its next deadline.
+    /// Lets one virtual router act, sends what it has to say, and notes its next deadline.
     pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut Instance, &mut Shared)) {
+        self.act(index, act);
+        self.finish_sends();
+    }
+
+    /// The same where many act, one after the other: what they have to say is sent by [`Router::finish_sends`].
+    fn act(&mut self, index: usize, act: impl FnOnce(&mut Instance, &mut Shared)) {
         if let Some(instance) = self.instances.get_mut(index) {
             act(instance, &mut self.shared);
             let all = (self.instances.as_mut_slice(), &mut self.groups);
@@ -412,6 +524,7 @@ impl Router {
         self.groups.with(group, act, &mut self.instances, shared, |party, at| {
             schedule(party, at, timers);
         });
+        self.finish_sends();
     }
 }
 

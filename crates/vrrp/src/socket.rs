@@ -21,7 +21,7 @@ use rustix::net::sockopt;
 use socket2::Socket;
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 
-use crate::sys::{self, Batch};
+use crate::sys::{self, Batch, Outgoing, Taken};
 
 /// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
 const PROTOCOL: i32 = 112;
@@ -29,6 +29,9 @@ const PROTOCOL: i32 = 112;
 /// Octets asked for the receive queue. The default keeps about 256 advertisements, which is less
 /// than one interval of 255 virtual routers; an advertisement costs about 800 octets of it.
 const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Octets that may wait in the queues of the interface: the default keeps about 250 advertisements.
+const SEND_BUFFER: usize = 1 << 20;
 
 /// `SO_PRIORITY` of control traffic (`TC_PRIO_CONTROL`, `include/uapi/linux/pkt_sched.h`), so that our
 /// own queueing discipline does not hold advertisements behind bulk data.
@@ -97,8 +100,8 @@ impl ReceiveSocket {
         Ok(())
     }
 
-    /// Takes a batch of datagrams off the queue; 0 when it is empty.
-    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
+    /// Takes a batch of datagrams off the queue.
+    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<Taken> {
         batch.receive(self.socket.as_fd())
     }
 
@@ -117,7 +120,7 @@ impl ReceiveSocket {
     fn discard_early(&mut self) -> io::Result<()> {
         let mut batch = Batch::new();
         for _ in 0..64 {
-            if batch.receive(self.socket.as_fd())? == 0 {
+            if batch.receive(self.socket.as_fd())?.is_all {
                 break;
             }
         }
@@ -149,22 +152,18 @@ impl SendSocket {
         if let Err(error) = socket.set_priority(CONTROL_PRIORITY) {
             log::debug!("{}: SO_PRIORITY of the advertisements not set: {error}", device.name);
         }
+        if sockopt::set_socket_send_buffer_size_force(&socket, SEND_BUFFER).is_err() {
+            sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
+        }
         Ok(Self { socket, device: device.clone() })
     }
 
-    /// Sends one advertisement without waiting. IPv4: `bytes` is the whole packet, source included.
-    pub(crate) fn send(
+    /// Sends advertisements without waiting, as many as one call takes, and returns how many it took: see [`sys::send_batch`].
+    pub(crate) fn send<'a>(
         &self,
-        bytes: &[u8],
-        source: Option<IpAddr>,
-        destination: IpAddr,
-    ) -> io::Result<()> {
-        match (destination, source) {
-            (IpAddr::V4(destination), _) => ipv4::send(&self.socket, bytes, destination),
-            (IpAddr::V6(destination), Some(IpAddr::V6(source))) => {
-                sys::send_from(self.socket.as_fd(), bytes, self.device.index, source, destination)
-            }
-            (IpAddr::V6(_), _) => Err(io::ErrorKind::AddrNotAvailable.into()),
-        }
+        is_direct: bool,
+        messages: impl IntoIterator<Item = Outgoing<'a>>,
+    ) -> io::Result<usize> {
+        sys::send_batch(self.socket.as_fd(), self.device.index, is_direct, messages)
     }
 }

@@ -3,10 +3,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use vrrp_fsm::{
-    EffectFailed, Fault, GuardConfig, MAX_PATHS, Output, PathId, Reason, Send, SendFailed, State,
-    Ticket, Wanted,
-};
+use vrrp_fsm::{EffectFailed, Fault, GuardConfig, Output, Reason, Send, State, Ticket, Wanted};
 
 use super::{Instance, Shared};
 use crate::event::EventKind;
@@ -24,6 +21,7 @@ impl Instance {
         self.carry_out(shared);
         self.stand(shared);
         if self.addresses.is_working() {
+            shared.transmit();
             let step = self.addresses.step(&mut shared.kernel, &shared.links);
             for index in &step.added {
                 self.schedule.handle_present(*index, &self.addresses.held);
@@ -122,36 +120,21 @@ impl Instance {
         }
     }
 
-    /// Sends one advertisement to all destinations. A path works when one of its destinations could be reached.
-    fn send(&mut self, send: Send, shared: &mut Shared) {
-        let mut results = [Ok(()); MAX_PATHS];
-        for ((path, port), result) in self.paths().zip(&mut results) {
-            *result = self.send_on(path, port, send, shared);
-        }
-        let now = shared.now();
-        for (id, result) in (0..).map(PathId::new).zip(results).take(self.ports.len()) {
-            self.machine.handle_send(now, id, result);
-        }
-    }
-
-    fn send_on(
-        &self,
-        path: PathId,
-        port: usize,
-        send: Send,
-        shared: &mut Shared,
-    ) -> Result<(), SendFailed> {
-        let port = shared.ports.get(port).ok_or(SendFailed)?;
-        let source = self.machine.source(path);
-        let mut result = Err(SendFailed);
-        for destination in self.machine.destinations(path) {
-            let buffer = shared.buffer.as_mut_slice();
-            let Ok(bytes) = self.machine.encode(&send, path, destination, buffer) else { continue };
-            if port.sender.send(bytes, source, destination).is_ok() {
-                result = Ok(());
+    /// Puts one advertisement to all destinations into the outbox. What became of it is told later.
+    fn send(&self, send: Send, shared: &mut Shared) {
+        for (path, port) in self.paths() {
+            let source = self.machine.source(path);
+            shared.outbox.begin(self.index, path);
+            for destination in self.machine.destinations(path) {
+                let buffer = shared.buffer.as_mut_slice();
+                if let Ok(bytes) = self.machine.encode(&send, path, destination, buffer) {
+                    shared.outbox.push(port, bytes, source, destination);
+                }
             }
         }
-        result
+        if shared.outbox.is_full() {
+            shared.transmit();
+        }
     }
 
     /// Announces what is due, at most [`FRAMES_A_STEP`]. A frame that cannot be sent is as good as one
@@ -161,6 +144,7 @@ impl Instance {
         let mut forwarding = None;
         for _ in 0..FRAMES_A_STEP {
             let Some(index) = self.schedule.poll_output(now, &mut shared.pacer) else { return };
+            shared.transmit();
             let Some(address) = self.addresses.held.get(index).map(|held| &held.address) else {
                 continue;
             };

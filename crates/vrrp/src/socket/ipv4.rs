@@ -1,7 +1,7 @@
 //! IPv4: the receiver sees whole packets; the sender gives whole packets (`IP_HDRINCL`), so that the
 //! source address and the identification are the machine's.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::Ipv4Addr;
 use std::io;
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
@@ -33,12 +33,4 @@ pub(super) fn sender(device: &Device) -> io::Result<Socket> {
     socket.bind_device(Some(device.name.as_bytes()))?;
     socket.set_multicast_loop_v4(false)?;
     Ok(socket)
-}
-
-pub(super) fn send(socket: &Socket, packet: &[u8], destination: Ipv4Addr) -> io::Result<()> {
-    // A multicast advertisement goes out of the device whatever the routing table says.
-    let route = if destination.is_multicast() { libc::MSG_DONTROUTE } else { 0 };
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | route;
-    socket.send_to_with_flags(packet, &SocketAddrV4::new(destination, 0).into(), flags)?;
-    Ok(())
 }
