@@ -219,6 +219,16 @@ impl Tracking {
         }
     }
 
+    /// These trackers from now on. One that is named with its former place keeps the condition it had there.
+    pub fn replace(&mut self, trackers: Vec<(Tracker, Option<TrackerId>)>) {
+        let former = core::mem::take(&mut self.watched);
+        let condition = |tracker: Tracker, place: Option<TrackerId>| {
+            place.and_then(|place| former.get(place.get())).map_or(tracker.initial, |known| known.1)
+        };
+        self.watched =
+            trackers.into_iter().map(|(one, place)| (one, condition(one, place))).collect();
+    }
+
     /// The configured priority from now on. Goes with every
     /// [`VirtualRouter::handle_config`], which makes the configured priority the effective one:
     /// that is put right.

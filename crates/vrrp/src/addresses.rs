@@ -91,6 +91,11 @@ impl Addresses {
         }
     }
 
+    /// Gives the journal back and forgets the addresses, none of which is there.
+    pub(crate) fn close(&mut self) {
+        (self.held, self.journal) = (Vec::new(), None);
+    }
+
     /// Starts towards what is wanted; what was not done of an older order is dropped.
     pub(crate) fn set(&mut self, id: EffectId, wanted: Wanted) {
         let pending = self.pending(wanted);

@@ -1,6 +1,8 @@
 //! Another configuration for a virtual router that runs.
 
-use vrrp_fsm::{Config, ConfigError, Fault, VirtualRouter as Machine};
+use std::sync::Arc;
+
+use vrrp_fsm::{Config, ConfigError, Fault, TrackerId, VirtualRouter as Machine};
 
 use crate::addresses::Held;
 use crate::announce::Schedule;
@@ -38,7 +40,7 @@ impl Router {
     /// Gives the virtual router of the same name another configuration, without leaving the election: a Master stays Master,
     /// says at once what is new, and touches only the addresses that differ. A Backup keeps what it knows of its Master.
     ///
-    /// VRID, family, interface, paths, trackers and sync group stay; whether it is a candidate and ready is what it was last
+    /// VRID, family, interface, paths and sync group stay; a tracker that was there keeps its condition, another one begins; whether it is a candidate and ready is what it was last
     /// told to be. The priority is the configured one again, with what the trackers make of it. When the list of addresses
     /// changes all are announced again.
     ///
@@ -66,11 +68,18 @@ impl Router {
     ) -> Result<(), ApplyError> {
         let Some(instance) = self.instances.get(router) else { return Err(Stopped.into()) };
         let name = || changed.name.to_string();
+        if instance.removed {
+            let what = "one that was removed";
+            return Err(ApplyError::Fixed { virtual_router: name(), what });
+        }
         if let Some(what) = fixed(&instance.settings, &changed)? {
             return Err(ApplyError::Fixed { virtual_router: name(), what });
         }
-        if instance.settings.listens() != changed.listens() {
-            let others = self.instances.iter().enumerate().filter(|(index, _)| *index != router);
+        if instance.settings.listens() != changed.listens()
+            || instance.settings.trackers != changed.trackers
+        {
+            let others = self.instances.iter().enumerate();
+            let others = others.filter(|(index, other)| *index != router && !other.removed);
             let others = others.map(|(_, instance)| &instance.settings);
             check_unique(others.chain([&changed]))?;
         }
@@ -99,6 +108,7 @@ impl Router {
             result = instance.reconfigure(changed.clone(), config, held, guard, shared);
         });
         result.map_err(refused)?;
+        self.handle().follow(router, &changed);
         self.index();
         if look_again {
             self.look_again();
@@ -118,6 +128,14 @@ impl Instance {
     ) -> Result<(), ConfigError> {
         let now = self.synchronize(shared);
         let (owner, mut tracking) = (config.priority.is_owner(), self.tracking.clone());
+        if settings.trackers != self.settings.trackers {
+            let former = |name: &Arc<str>| {
+                let mut names = self.settings.trackers.iter();
+                names.position(|(other, _)| other == name).map(TrackerId::new)
+            };
+            let trackers = settings.trackers.iter();
+            tracking.replace(trackers.map(|(name, tracker)| (*tracker, former(name))).collect());
+        }
         tracking.handle_base(config.priority);
         // What the trackers make of it, so that not even one advertisement says otherwise.
         self.machine.handle_config(now, config.priority(tracking.priority()))?;
@@ -162,7 +180,6 @@ fn fixed(
             former.journal_peer() != changed.journal_peer(),
             "the peer that its journal is named after",
         ),
-        (former.trackers != changed.trackers, "the list of trackers"),
         (
             former.has_authentication_header() != changed.has_authentication_header(),
             "whether there is an authentication header",

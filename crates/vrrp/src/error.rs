@@ -258,6 +258,26 @@ pub enum SetTrackerError {
     },
 }
 
+/// Why a virtual router is not known to be out of service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// There is no such virtual router.
+    #[error(transparent)]
+    VirtualRouter(#[from] UnknownVirtualRouter),
+    /// The kernel does not let go of its addresses; it is still tried.
+    #[error("{virtual_router}: not released within {timeout:?}")]
+    Timeout {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// The router has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Why a campaign ended without mastership.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use feed::{Feed, FeedSink, Report};
 use reactor::Clock;
+use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{AddressesLostPolicy, Conflict, Discard, Fault, Reason, State};
 
 /// Something happened to a virtual router.
@@ -37,6 +38,8 @@ pub enum EventKind {
         reason: Reason,
         /// Orders the masterships of this process; not a fencing token.
         term: u64,
+        /// The effective priority at this moment.
+        priority: Priority,
     },
     /// All members of a sync group are in another state than before.
     SyncGroupChanged {
@@ -171,10 +174,10 @@ impl fmt::Display for Event {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StateChanged { from, to: to @ State::Master, reason, term } => {
+            Self::StateChanged { from, to: to @ State::Master, reason, term, priority: _ } => {
                 write!(f, "{from} -> {to}: {reason} (term {term})")
             }
-            Self::StateChanged { from, to, reason, term: _ } => {
+            Self::StateChanged { from, to, reason, term: _, priority: _ } => {
                 write!(f, "{from} -> {to}: {reason}")
             }
             Self::SyncGroupChanged { from, to } => write!(f, "{from} -> {to}: all members"),

@@ -2,16 +2,16 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use reactor::Waker;
 use vrrp_fsm::vrrp_proto::Priority;
-use vrrp_fsm::{Condition, State, Ticket, TrackerId, Verdict, Why};
+use vrrp_fsm::{Condition, State, Ticket, Verdict, Why};
 
 use crate::apply::ApplyError;
 use crate::election::Election;
-use crate::error::{SetTrackerError, Stopped, UnknownVirtualRouter};
+use crate::error::{RemoveError, SetTrackerError, Stopped, UnknownVirtualRouter};
 use crate::guard::Party;
 use crate::status::Status;
 use crate::virtual_router::VirtualRouter;
@@ -53,12 +53,17 @@ pub(crate) enum Command {
     },
     Tracker {
         router: Index,
-        tracker: TrackerId,
+        /// By name: the list may change while the order is on its way.
+        tracker: Arc<str>,
         condition: Condition,
     },
     Ready {
         router: Index,
         ready: bool,
+    },
+    Remove {
+        router: Index,
+        released: Sender<()>,
     },
     Verdict {
         party: Party,
@@ -122,16 +127,19 @@ pub struct Handle {
 #[derive(Debug)]
 pub(crate) struct Names {
     virtual_router: Arc<str>,
-    trackers: Vec<Arc<str>>,
+    trackers: RwLock<Vec<Arc<str>>>,
 }
 
 impl Names {
     pub(crate) fn of(virtual_router: &VirtualRouter) -> Self {
-        let trackers = virtual_router.trackers.iter();
-        Self {
-            virtual_router: Arc::clone(&virtual_router.name),
-            trackers: trackers.map(|(name, _)| Arc::clone(name)).collect(),
-        }
+        let trackers = RwLock::new(virtual_router.tracker_names());
+        Self { virtual_router: Arc::clone(&virtual_router.name), trackers }
+    }
+
+    /// Its trackers are these from now on. The lock is held for a look at a short list, never for longer.
+    fn set_trackers(&self, virtual_router: &VirtualRouter) {
+        let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
+        *trackers = virtual_router.tracker_names();
     }
 }
 
@@ -175,16 +183,26 @@ impl Handle {
         condition: Condition,
     ) -> Result<(), SetTrackerError> {
         let router = self.index(virtual_router)?;
-        let known = self.names.get(router).map(|names| names.trackers.as_slice());
+        let known = self
+            .names
+            .get(router)
+            .map(|names| names.trackers.read().unwrap_or_else(PoisonError::into_inner).clone());
         let known = known.unwrap_or_default();
-        let index = known.iter().position(|name| name.as_ref() == tracker);
-        let index = index.ok_or_else(|| SetTrackerError::Tracker {
+        let found = known.iter().find(|name| name.as_ref() == tracker);
+        let found = found.ok_or_else(|| SetTrackerError::Tracker {
             virtual_router: virtual_router.to_owned(),
             name: tracker.to_owned(),
             existing: known.iter().map(ToString::to_string).collect(),
         })?;
-        self.tell(Command::Tracker { router, tracker: TrackerId::new(index), condition });
+        self.tell(Command::Tracker { router, tracker: Arc::clone(found), condition });
         Ok(())
+    }
+
+    /// The trackers of a virtual router are those of its new configuration.
+    pub(crate) fn follow(&self, router: Index, changed: &VirtualRouter) {
+        if let Some(names) = self.names.get(router) {
+            names.set_trackers(changed);
+        }
     }
 
     /// Changes the priority that the trackers' weights are added to; without trackers the effective one. 0 is taken as 1:
@@ -229,6 +247,26 @@ impl Handle {
         let (reply, answer) = crossbeam_channel::bounded(1);
         self.send(Command::Apply { router, changed: Box::new(changed), reply })?;
         answer.recv_timeout(PATIENCE).unwrap_or(Err(ApplyError::Stopped(Stopped)))
+    }
+
+    /// Takes a virtual router out of service for good, and waits until its addresses and its journal are given back: another
+    /// [`Router`](crate::Router), in this process or elsewhere, can run it then. It sends priority 0 if it is Master. Its name stays
+    /// known, without any effect. Members of a sync group should leave together: the group cannot be Master without one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoveError`].
+    pub fn remove(&self, virtual_router: &str) -> Result<(), RemoveError> {
+        let router = self.index(virtual_router)?;
+        let (released, answer) = crossbeam_channel::bounded(1);
+        self.send(Command::Remove { router, released })?;
+        answer.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => RemoveError::Timeout {
+                virtual_router: virtual_router.to_owned(),
+                timeout: PATIENCE,
+            },
+            RecvTimeoutError::Disconnected => RemoveError::Stopped(Stopped),
+        })
     }
 
     /// What the router does at this moment, and why.

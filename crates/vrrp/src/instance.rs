@@ -61,6 +61,7 @@ impl Shared {
 }
 
 /// One virtual router.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Instance {
     /// Its place in the router.
     pub(crate) index: usize,
@@ -78,6 +79,8 @@ pub(crate) struct Instance {
     standing: bool,
     /// It never will again.
     ending: bool,
+    /// It is out of service: nothing of it is left.
+    pub(crate) removed: bool,
     pub(crate) schedule: Schedule,
     followers: Followers,
     /// What was told about faults. None at the start, while what is found out in any order is not news yet.
@@ -113,6 +116,7 @@ impl Instance {
             candidate: false,
             standing: false,
             ending: false,
+            removed: false,
             followers: Followers::default(),
             faults: None,
             reports: Reports::default(),
@@ -242,13 +246,11 @@ impl Instance {
         self.follow_trackers(shared);
     }
 
-    pub(crate) fn set_tracker(
-        &mut self,
-        tracker: TrackerId,
-        condition: Condition,
-        shared: &mut Shared,
-    ) {
-        self.tracking.handle_condition(tracker, condition);
+    pub(crate) fn set_tracker(&mut self, tracker: &str, condition: Condition, shared: &mut Shared) {
+        let mut names = self.settings.trackers.iter();
+        // One that was taken off the list meanwhile does not matter any more.
+        let Some(index) = names.position(|(name, _)| name.as_ref() == tracker) else { return };
+        self.tracking.handle_condition(TrackerId::new(index), condition);
         self.follow_trackers(shared);
     }
 

@@ -118,7 +118,8 @@ pub use apply::ApplyError;
 pub use builder::RouterBuilder;
 pub use election::{Election, Leadership};
 pub use error::{
-    BuildError, CampaignError, SetTrackerError, ShutdownError, Stopped, UnknownVirtualRouter,
+    BuildError, CampaignError, RemoveError, SetTrackerError, ShutdownError, Stopped,
+    UnknownVirtualRouter,
 };
 pub use event::{Difference, Event, EventKind, Events};
 pub use guard::Question;

@@ -37,13 +37,18 @@ impl Router {
             }
             Command::Tracker { router, tracker, condition } => {
                 self.with(router, |instance, shared| {
-                    instance.set_tracker(tracker, condition, shared);
+                    instance.set_tracker(&tracker, condition, shared);
                 });
             }
             Command::Ready { router, ready } => {
                 self.with(router, |instance, shared| {
                     instance.set_fault(Fault::NotReady, !ready, shared);
                 });
+            }
+            Command::Remove { router, released } => {
+                self.with(router, |instance, shared| instance.remove(released, shared));
+                // Nothing of it is looked for any more.
+                self.index();
             }
             Command::Verdict { party: Party::Router(router), ticket, verdict } => {
                 self.with(router, |instance, shared| {

@@ -179,6 +179,7 @@ impl Router {
             virtual_routers: self
                 .instances
                 .iter()
+                .filter(|instance| !instance.removed)
                 .map(|instance| instance.status(&self.shared))
                 .collect(),
             sync_groups: self.groups.status(&self.instances),

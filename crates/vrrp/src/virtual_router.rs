@@ -34,7 +34,7 @@ use vip_netlink::Announcements;
 ///     .preempt_mode(false);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct VirtualRouter {
     pub(crate) name: Arc<str>,
     pub(crate) vrid: Vrid,
@@ -59,7 +59,7 @@ pub struct VirtualRouter {
 }
 
 /// The machine's parameters that need no translation.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Template(Config);
 
 impl VirtualRouter {
@@ -440,6 +440,11 @@ impl VirtualRouter {
         self.family
             .or_else(|| self.advertised().next().map(|address| AddressFamily::of(&address)))
             .ok_or_else(|| BuildError::NoAddresses { virtual_router: self.name.to_string() })
+    }
+
+    /// The names of its trackers, in their order.
+    pub(crate) fn tracker_names(&self) -> Vec<Arc<str>> {
+        self.trackers.iter().map(|(name, _)| Arc::clone(name)).collect()
     }
 
     /// Whether advertisements come behind an authentication header.

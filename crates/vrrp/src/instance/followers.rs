@@ -49,6 +49,13 @@ impl Instance {
         self.work(shared);
     }
 
+    /// Ends it for good, and tells when nothing of it is left.
+    pub(crate) fn remove(&mut self, released: Sender<()>, shared: &mut Shared) {
+        self.followers.releases.push(released);
+        self.removed = true;
+        self.shut_down(shared);
+    }
+
     pub(super) fn grant(&mut self) {
         let term = self.machine.term();
         for (campaign, reply) in core::mem::take(&mut self.followers.campaigns) {
@@ -67,6 +74,10 @@ impl Instance {
     }
 
     pub(super) fn tell_released(&mut self) {
+        if self.removed && self.is_released() {
+            // Whoever comes after us may list the same addresses.
+            self.addresses.close();
+        }
         if self.machine.is_released() {
             for release in self.followers.releases.drain(..) {
                 answer(&release, ());

@@ -100,9 +100,9 @@ impl Instance {
                 Output::Announce => self.schedule.handle_announce(shared.now()),
                 Output::AskPromotion { ticket, reason } => self.ask(ticket, reason),
                 Output::StateChanged { from, to, reason, term } => {
-                    shared
-                        .events
-                        .emit(&self.name, EventKind::StateChanged { from, to, reason, term });
+                    let priority = self.machine.priority();
+                    let kind = EventKind::StateChanged { from, to, reason, term, priority };
+                    shared.events.emit(&self.name, kind);
                     if to == State::Master {
                         self.grant();
                     } else {

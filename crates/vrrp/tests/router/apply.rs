@@ -170,8 +170,9 @@ fn what_cannot_be_changed_is_refused_and_changes_nothing() {
     assert_eq!(refused(other), "web: the VRID cannot be changed at run time: build another router");
     let unicast = refused(web(200).unicast([ip("192.0.2.2")]));
     assert!(unicast.contains("the paths' interfaces cannot"), "{unicast}");
-    let tracked = refused(web(200).track("nginx", Tracker::new(0).unwrap()));
-    assert!(tracked.contains("the list of trackers cannot"), "{tracked}");
+    let twice = web(200).track("nginx", Tracker::new(0).unwrap());
+    let twice = refused(twice.track("nginx", Tracker::new(1).unwrap()));
+    assert!(twice.contains("two trackers named \"nginx\""), "{twice}");
     let interval = INTERVAL / 7;
     let error = a.handle().apply(web(200).advertisement_interval(interval)).unwrap_err();
     assert!(matches!(error, ApplyError::Invalid(_)), "{error}");

@@ -23,6 +23,7 @@ mod hostile;
 mod neighbours;
 mod order;
 mod paths;
+mod remove;
 mod restart;
 mod support;
 mod sync_group;
