@@ -1,6 +1,7 @@
 //! Configuration files on disk: reading them, and the includes they name.
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use keepalived_conf::{LoadError, Loaded, Loader, Parsed};
@@ -16,6 +17,11 @@ pub(crate) enum ReadError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("cannot read {}: it is not a regular file", path.display())]
     NotAFile { path: PathBuf },
+    #[error(
+        "cannot read {}: it is executable, so it may be a program and no configuration; if it is one: chmod -x {}",
+        path.display(), path.display()
+    )]
+    Executable { path: PathBuf },
     #[error("cannot read {}: it is larger than {LARGEST} bytes", path.display())]
     TooLarge { path: PathBuf },
 }
@@ -35,10 +41,15 @@ pub(crate) fn parse(path: &Path, config_id: Option<&str>) -> Result<Parsed, Read
 fn read(path: &Path) -> Result<String, ReadError> {
     let io = |source| ReadError::Io { path: path.into(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let kind = file.metadata().map_err(io)?.file_type();
+    let metadata = file.metadata().map_err(io)?;
+    let kind = metadata.file_type();
     // A pipe is fine (`<(...)` of a shell); a directory or a disk is not.
     if kind.is_dir() || std::os::unix::fs::FileTypeExt::is_block_device(&kind) {
         return Err(ReadError::NotAFile { path: path.into() });
+    }
+    // As keepalived: what can be run is not taken for a configuration.
+    if kind.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+        return Err(ReadError::Executable { path: path.into() });
     }
     limited(file, path)
 }

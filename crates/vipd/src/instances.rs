@@ -14,6 +14,8 @@ use vrrp::{
     VirtualRouter, Vrid,
 };
 
+use crate::routers::Planned;
+
 /// Why a `vrrp_instance` cannot become a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -26,10 +28,18 @@ pub(crate) enum InstanceError {
 
 /// All virtual routers of a configuration. Instances without an address are left out: nobody would accept their
 /// advertisements (RFC 9568 §5.2.5), and the configuration's findings say so.
-pub(crate) fn virtual_routers(config: &Config) -> Result<Vec<VirtualRouter>, InstanceError> {
+pub(crate) fn virtual_routers(config: &Config) -> Result<Vec<Planned>, InstanceError> {
     let with_address =
         config.vrrp_instances.iter().filter(|instance| !instance.virtual_addresses.is_empty());
-    with_address.map(|instance| virtual_router(config, instance)).collect()
+    let planned = |instance: &VrrpInstance| {
+        let both = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
+        Ok(Planned {
+            name: instance.name.value.clone(),
+            router: virtual_router(config, instance)?,
+            addresses: both.map(|written| written.address.value.addr()).collect(),
+        })
+    };
+    with_address.map(planned).collect()
 }
 
 /// The sync groups and the names of their virtual routers.

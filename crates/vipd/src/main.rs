@@ -11,7 +11,9 @@ mod pidfile;
 mod pools;
 mod readiness;
 mod render;
+mod routers;
 mod run;
+mod services;
 mod signals;
 mod state;
 

@@ -5,6 +5,14 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use reactor::Clock;
+
+/// Tells that the configuration is read again; `READY=1` has to follow (`Type=notify-reload`, `sd_notify(3)`).
+pub(crate) fn tell_reloading() {
+    let now = Clock::new().now_nanos() / 1_000;
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+}
+
 /// Sends one state, e.g. `READY=1`, to the service manager if there is one. Failing is no reason to stop.
 pub(crate) fn tell(state: &str) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };

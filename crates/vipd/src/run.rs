@@ -4,15 +4,15 @@ use core::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crossbeam_channel::{Receiver, never};
+use crossbeam_channel::Select;
 use keepalived_conf::{Config, Parsed, Severity};
-use lvs::{Director, Foreign, RunningDirector};
-use vrrp::{Router, RunningRouter};
+use lvs::RunningDirector;
 
 use crate::cli::{Half, RunOptions};
 use crate::pidfile::{PidFile, PidFileError};
+use crate::routers::{Plan, Routers};
 use crate::signals::{Signal, Signals};
-use crate::{files, instances, logging, pools, readiness, render, state};
+use crate::{files, instances, logging, pools, readiness, render, services, state};
 
 /// Stopped by a signal.
 const STOPPED: u8 = 0;
@@ -20,14 +20,13 @@ const STOPPED: u8 = 0;
 const FAILED: u8 = 1;
 /// The configuration has errors, or nothing in it can run.
 const CONFIGURATION: u8 = 2;
-
-/// Where the router keeps its journals unless told otherwise.
-const RUN_DIRECTORY: &str = "/run/vrrp";
+/// The configuration is a program, as keepalived's exit code says it.
+const EXECUTABLE: u8 = 6;
 
 /// Why it does not start. Nothing is configured in the kernel then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Read(#[from] files::ReadError),
     #[error(
@@ -44,6 +43,8 @@ enum StartError {
     Signals(#[source] std::io::Error),
     #[error("virtual servers cannot be set up")]
     Director(#[source] lvs::BuildError),
+    #[error("virtual servers cannot be changed")]
+    Reconfigure(#[from] lvs::ReconfigureError),
     #[error("virtual routers cannot be started")]
     Router(#[source] vrrp::BuildError),
 }
@@ -51,10 +52,15 @@ enum StartError {
 impl StartError {
     fn code(&self) -> u8 {
         match self {
+            Self::Read(files::ReadError::Executable { .. }) => EXECUTABLE,
             Self::Read(_) | Self::Configuration { .. } | Self::Instance(_) | Self::Pool(_) => {
                 CONFIGURATION
             }
-            Self::PidFile(_) | Self::Signals(_) | Self::Director(_) | Self::Router(_) => FAILED,
+            Self::PidFile(_)
+            | Self::Signals(_)
+            | Self::Director(_)
+            | Self::Reconfigure(_)
+            | Self::Router(_) => FAILED,
         }
     }
 }
@@ -74,7 +80,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -96,10 +102,22 @@ fn chain(error: &dyn Error) -> String {
 
 /// What runs. Dropping it releases addresses, then services, then removes the pid files: the order of the fields.
 struct Running {
-    router: Option<RunningRouter>,
+    routers: Option<Routers>,
     director: Option<RunningDirector>,
+    /// What the director was last given.
+    services: Vec<lvs::ServiceConfig>,
     signals: Signals,
+    options: RunOptions,
     _pid_files: Vec<PidFile>,
+}
+
+/// One of the things that the main thread waits for.
+enum Message {
+    Signal(Signal),
+    Router(vrrp::Event),
+    Director(lvs::Event),
+    /// A thread that must not end has ended.
+    Ended(&'static str),
 }
 
 impl Running {
@@ -110,27 +128,26 @@ impl Running {
         for notice in &options.notices {
             log::warn!("{notice}");
         }
-        let config = configuration(options)?;
-        let routers = if options.only == Some(Half::Checkers) {
-            Vec::new()
-        } else {
-            instances::virtual_routers(&config)?
-        };
-        let services =
-            if options.only == Some(Half::Vrrp) { Vec::new() } else { pools::services(&config)? };
-        if routers.is_empty() && services.is_empty() {
+        let wanted = Wanted::read(options)?;
+        if wanted.is_empty() {
             log::warn!(
                 "there is no virtual router and no virtual server to run: doing nothing until SIGTERM"
             );
         }
-        let pid_files = pid_files(options, !routers.is_empty(), !services.is_empty())?;
+        let (electing, serving) = (!wanted.plan.is_empty(), !wanted.services.is_empty());
+        let pid_files = pid_files(options, electing, serving)?;
         // Services first: a director that becomes master must be able to forward at once. When the router cannot start, dropping the
         // director removes them.
-        let director = director(options, services)?;
-        let router = router(options, routers, &instances::sync_groups(&config))?;
-        describe(&config, router.is_some(), director.is_some());
+        let director = services::start(options, &wanted.services).map_err(StartError::Director)?;
+        let directory = options.run_directory.as_deref();
+        // `-C` leaves what there is to the other half.
+        let routers = (options.only != Some(Half::Checkers))
+            .then(|| Routers::start(wanted.plan, directory).map_err(StartError::Router))
+            .transpose()?;
+        describe(&wanted.config, electing, serving);
         readiness::tell("READY=1");
-        Ok(Self { router, director, signals, _pid_files: pid_files })
+        let (options, services) = (options.clone(), wanted.services);
+        Ok(Self { routers, director, services, signals, options, _pid_files: pid_files })
     }
 
     /// Logs what happens until a signal or a failure ends it; then releases everything.
@@ -144,66 +161,109 @@ impl Running {
         code.max(self.release())
     }
 
-    /// Waits for one message; the exit code if it was the last.
-    fn next(&self) -> Option<u8> {
-        let (no_routing, no_directing) = (never(), never());
-        let routing = self.router.as_ref().map(RunningRouter::events);
-        let directing = self.director.as_ref().map(RunningDirector::events);
-        let signals: &Receiver<Signal> = self.signals.receiver();
-        let routing = routing.as_ref().map_or(&no_routing, vrrp::Events::receiver);
-        let directing = directing.as_ref().map_or(&no_directing, lvs::Events::receiver);
-        crossbeam_channel::select! {
-            recv(signals) -> signal => match signal {
-                Ok(signal) => self.handle_signal(signal),
-                Err(_) => Some(ended("the thread that receives signals")),
-            },
-            recv(routing) -> event => {
-                let Ok(event) = event else { return Some(ended("the thread of the virtual routers")) };
+    /// Waits for one message and acts upon it; the exit code if it was the last.
+    fn next(&mut self) -> Option<u8> {
+        match self.wait() {
+            Message::Signal(signal) => self.handle_signal(signal),
+            Message::Router(event) => {
                 log::log!(event.kind.level(), "{event}");
                 None
             }
-            recv(directing) -> event => {
-                let Ok(event) = event else { return Some(ended("the thread of the virtual servers")) };
+            Message::Director(event) => {
                 log::log!(event.kind.level(), "{event}");
                 None
+            }
+            Message::Ended(thread) => {
+                log::error!("{thread} has ended by itself; releasing everything");
+                Some(FAILED)
+            }
+        }
+    }
+
+    fn wait(&self) -> Message {
+        let routing = self.routers.as_ref().map(Routers::events).unwrap_or_default();
+        let directing = self.director.as_ref().map(RunningDirector::events);
+        let mut select = Select::new();
+        let signals = select.recv(self.signals.receiver());
+        let director = directing.as_ref().map(|events| select.recv(events.receiver()));
+        for events in &routing {
+            select.recv(events.receiver());
+        }
+        let operation = select.select();
+        match operation.index() {
+            index if index == signals => operation
+                .recv(self.signals.receiver())
+                .map_or(Message::Ended("the thread that receives signals"), Message::Signal),
+            index if Some(index) == director => directing
+                .as_ref()
+                .and_then(|events| operation.recv(events.receiver()).ok())
+                .map_or(Message::Ended("the thread of the virtual servers"), Message::Director),
+            index => {
+                let first = director.unwrap_or(signals) + 1;
+                routing
+                    .get(index.saturating_sub(first))
+                    .and_then(|events| operation.recv(events.receiver()).ok())
+                    .map_or(Message::Ended("the thread of the virtual routers"), Message::Router)
             }
         }
     }
 
     /// What a signal does; the exit code if it ends the program.
-    fn handle_signal(&self, signal: Signal) -> Option<u8> {
+    fn handle_signal(&mut self, signal: Signal) -> Option<u8> {
         match signal {
             Signal::Stop(name) => {
                 log::info!("{name}: releasing everything");
-                Some(STOPPED)
+                return Some(STOPPED);
             }
             Signal::Reload => {
-                log::warn!(
-                    "SIGHUP: this version reads its configuration at the start only; restart it to apply changes"
-                );
-                None
+                readiness::tell_reloading();
+                match self.reload() {
+                    Ok(()) => {}
+                    Err(error) => log::error!(
+                        "SIGHUP: the new configuration is refused, the former one runs on: {}",
+                        chain(&error)
+                    ),
+                }
+                readiness::tell("READY=1");
             }
             Signal::Dump(name) => {
                 log::warn!("{name}: this version writes no dump files, but here:");
-                for line in state::lines(self.router.as_ref(), self.director.as_ref()) {
+                for line in state::lines(self.routers.as_ref(), self.director.as_ref()) {
                     log::info!("{line}");
                 }
-                None
             }
         }
+        None
+    }
+
+    /// Reads the file again and brings what runs to it. Nothing has changed after an error.
+    fn reload(&mut self) -> Result<(), StartError> {
+        log::info!("SIGHUP: reading {} again", self.options.file.display());
+        let wanted = Wanted::read(&self.options)?;
+        // Services first, as at the start.
+        services::reload(&self.options, &mut self.director, &wanted.services)?;
+        let former = core::mem::replace(&mut self.services, wanted.services);
+        if let Some(routers) = &mut self.routers {
+            match routers.reload(&wanted.plan) {
+                Ok(summary) => log::info!("{summary}"),
+                Err(error) => {
+                    services::reload(&self.options, &mut self.director, &former)?;
+                    self.services = former;
+                    return Err(StartError::Router(error));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Addresses first, as keepalived: what arrives meanwhile is still forwarded.
     fn release(&mut self) -> u8 {
         let mut code = STOPPED;
-        if let Some(router) = self.router.take() {
-            let events = router.events();
-            if let Err(error) = router.shutdown() {
+        if let Some(routers) = self.routers.take() {
+            let ended = routers.shut_down(|event| log::log!(event.kind.level(), "{event}"));
+            for error in ended.err().unwrap_or_default() {
                 log::error!("{}", chain(&error));
                 code = FAILED;
-            }
-            while let Some(event) = events.try_recv() {
-                log::log!(event.kind.level(), "{event}");
             }
         }
         if let Some(director) = self.director.take() {
@@ -223,10 +283,30 @@ impl Running {
     }
 }
 
-/// Something that must not end has ended.
-fn ended(thread: &str) -> u8 {
-    log::error!("{thread} has ended by itself; releasing everything");
-    FAILED
+/// A configuration, and what is to be run of it.
+struct Wanted {
+    config: Config,
+    plan: Plan,
+    services: Vec<lvs::ServiceConfig>,
+}
+
+impl Wanted {
+    fn read(options: &RunOptions) -> Result<Self, StartError> {
+        let config = configuration(options)?;
+        let plan = match options.only {
+            Some(Half::Checkers) => Plan::default(),
+            Some(Half::Vrrp) | None => Plan::of(&config)?,
+        };
+        let services = match options.only {
+            Some(Half::Vrrp) => Vec::new(),
+            Some(Half::Checkers) | None => pools::services(&config)?,
+        };
+        Ok(Self { config, plan, services })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plan.is_empty() && self.services.is_empty()
+    }
 }
 
 /// Reads the configuration and logs what is found.
@@ -261,66 +341,6 @@ fn pid_files(options: &RunOptions, routes: bool, serves: bool) -> Result<Vec<Pid
     let written: Result<Vec<PidFile>, PidFileError> =
         wanted.into_iter().flatten().map(|path| PidFile::write(Path::new(path))).collect();
     Ok(written?)
-}
-
-fn director(
-    options: &RunOptions,
-    services: Vec<lvs::ServiceConfig>,
-) -> Result<Option<RunningDirector>, StartError> {
-    let nothing = services.is_empty();
-    let config = services.into_iter().fold(lvs::Config::new(), lvs::Config::service);
-    // keepalived takes a service that is there already for its own.
-    let mut builder = Director::builder(config).foreign(Foreign::Adopt);
-    if let Some(directory) = &options.run_directory {
-        builder = builder.run_directory(directory);
-    }
-    if !nothing {
-        return builder.start().map(Some).map_err(StartError::Director);
-    }
-    // The virtual servers of a process that was killed may not be configured any more. `-P` leaves them to the other half.
-    if options.only != Some(Half::Vrrp) && builder.has_leftovers() {
-        match builder.build().map_err(StartError::Director) {
-            Ok(director) => {
-                let events = director.events();
-                drop(director);
-                while let Some(event) = events.try_recv() {
-                    log::log!(event.kind.level(), "{event}");
-                }
-            }
-            Err(error) => log::warn!("what a dead process has left stays: {}", chain(&error)),
-        }
-    }
-    Ok(None)
-}
-
-fn router(
-    options: &RunOptions,
-    routers: Vec<vrrp::VirtualRouter>,
-    sync_groups: &[(&str, Vec<&str>)],
-) -> Result<Option<RunningRouter>, StartError> {
-    if routers.is_empty() {
-        // As above, of virtual routers.
-        if options.only != Some(Half::Checkers) {
-            let directory = options.run_directory.as_deref().unwrap_or(Path::new(RUN_DIRECTORY));
-            let orphans = vrrp::remove_orphans(directory).unwrap_or_default();
-            if let Some(first) = orphans.first() {
-                let more = match orphans.len() {
-                    1 => String::new(),
-                    number => format!(" and {} more", number - 1),
-                };
-                log::warn!("{}{more} was left by a process that died; removed", first.address);
-            }
-        }
-        return Ok(None);
-    }
-    let mut builder = Router::builder().virtual_routers(routers).remove_orphans(true);
-    for (name, members) in sync_groups {
-        builder = builder.sync_group(name, members.iter().copied());
-    }
-    if let Some(directory) = &options.run_directory {
-        builder = builder.run_directory(directory);
-    }
-    builder.start().map(Some).map_err(StartError::Router)
 }
 
 fn describe(config: &Config, routes: bool, serves: bool) {

@@ -4,15 +4,14 @@ use core::fmt::Write;
 use core::time::Duration;
 
 use lvs::RunningDirector;
-use vrrp::{RunningRouter, SyncGroupStatus, VirtualRouterStatus};
+use vrrp::{SyncGroupStatus, VirtualRouterStatus};
+
+use crate::routers::Routers;
 
 /// A line for each virtual router, sync group, virtual server and real server.
-pub(crate) fn lines(
-    router: Option<&RunningRouter>,
-    director: Option<&RunningDirector>,
-) -> Vec<String> {
+pub(crate) fn lines(routers: Option<&Routers>, director: Option<&RunningDirector>) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(status) = router.and_then(|router| router.status().ok()) {
+    for status in routers.map(Routers::status).unwrap_or_default() {
         lines.extend(status.virtual_routers.iter().map(virtual_router));
         let group = |group: &SyncGroupStatus| {
             format!("{}: sync group of {}: {group}", group.name, group.members.join(", "))

@@ -215,6 +215,28 @@ fn a_configuration_with_errors_is_not_run() {
     );
 }
 
+/// The same file for both: 2.2.7 does not run what can be executed.
+#[test]
+fn an_executable_configuration_is_refused_as_by_keepalived() {
+    lab::need!(keepalived, netns);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program.conf");
+    std::fs::copy(tutorials().join("conf/003.d1.conf"), &path).unwrap();
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(&path, mode(0o755)).unwrap();
+    for daemon in [
+        lab::peers::Daemon::Keepalived,
+        lab::peers::Daemon::Vipd(env!("CARGO_BIN_EXE_vipd").into()),
+    ] {
+        let node = lab::Node::new().unwrap();
+        let mut running = daemon.start(&node, &path).unwrap();
+        let ended = running.wait(core::time::Duration::from_secs(30)).unwrap();
+        assert_eq!(ended.code(), Some(6), "{}: {}", daemon.name(), running.log());
+        assert!(running.log().contains("executable"), "{}", running.log());
+    }
+    assert_eq!(code(&vipd(&["check", path.to_str().unwrap()])), 2);
+}
+
 #[test]
 fn a_pid_file_that_cannot_be_written_is_named() {
     let output = vipd(&["run", "--pid", "/nonexistent/pid", &tutorial("conf/003.d1.conf")]);

@@ -1,104 +1,17 @@
 //! The daemon in network namespaces, watched from outside.
 #![expect(clippy::unwrap_used, reason = "a failing helper fails the test")]
 
+mod scene;
+
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use lab::peers::Daemon;
-use lab::{AddressMonitor, Capture, Filter, Frame, Namespace, Node, Process};
+use lab::{AddressMonitor, Process};
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A daemon's host `node` with `eth0` 192.0.2.1/24, and the other end of its cable.
-struct Scene {
-    node: Node,
-    outside: Namespace,
-    capture: Capture,
-    directory: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let (node, outside) = (Node::new().unwrap(), Namespace::new().unwrap());
-        lab::veth(&node, "eth0", &outside, "eth0").unwrap();
-        node.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
-        let capture = Capture::open(&outside, "eth0", Filter::Failover).unwrap();
-        Self { node, outside, capture, directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, text: &str) -> PathBuf {
-        let path = self.directory.path().join("test.conf");
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    /// Starts vipd as the lab starts keepalived: with keepalived's options.
-    fn start(&self, text: &str) -> Process {
-        Daemon::Vipd(vipd()).start(&self.node, &self.file(text)).unwrap()
-    }
-
-    /// The next advertisement.
-    fn advertisement(&self) -> Advertisement {
-        self.capture.find(PATIENCE, Advertisement::of).unwrap().expect("an advertisement")
-    }
-
-    fn has(&self, address: &str) -> bool {
-        let shown = self.node.output(Command::new("ip").args(["-o", "addr"])).unwrap();
-        String::from_utf8_lossy(&shown.stdout).contains(&format!(" {address}"))
-    }
-
-    fn file_in_run(&self, name: &str) -> Option<String> {
-        self.node.run(|| std::fs::read_to_string(format!("/run/{name}")).ok())
-    }
-}
-
-fn vipd() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_vipd"))
-}
-
-/// An IPv4 advertisement as it was seen on the wire.
-#[derive(Debug)]
-struct Advertisement {
-    destination_mac: [u8; 6],
-    ttl: u8,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-    message: Vec<u8>,
-}
-
-impl Advertisement {
-    fn of(frame: &Frame) -> Option<Self> {
-        if !frame.is_vrrp() || frame.ethertype() != 0x0800 {
-            return None;
-        }
-        let packet = frame.payload();
-        let address = |at: usize| {
-            Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4).unwrap()).unwrap())
-        };
-        let length = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
-        Some(Self {
-            destination_mac: frame.bytes.get(..6)?.try_into().ok()?,
-            ttl: *packet.get(8)?,
-            source: address(12),
-            destination: address(16),
-            message: packet.get(20..length)?.to_vec(),
-        })
-    }
-
-    fn priority(&self) -> u8 {
-        self.message.get(2).copied().unwrap()
-    }
-}
-
-/// A version 3 instance that is master after a third of a second.
-fn fast(name: &str, vrid: u8, address: &str) -> String {
-    format!(
-        "vrrp_instance {name} {{\nversion 3\ninterface eth0\nvirtual_router_id {vrid}\nadvert_int 0.1\nvirtual_ipaddress {{\n{address}\n}}\n}}\n"
-    )
-}
+use scene::{Advertisement, PATIENCE, Scene, fast, vipd};
 
 #[test]
 fn a_version_2_router_from_start_to_stop() {
@@ -195,10 +108,6 @@ fn signals_that_do_not_stop_are_answered() {
         daemon.log()
     );
     for (signal, said) in [
-        (
-            rustix::process::Signal::HUP,
-            "SIGHUP: this version reads its configuration at the start only",
-        ),
         (rustix::process::Signal::USR1, "SIGUSR1: this version writes no dump files"),
         (rustix::process::Signal::USR2, "web: "),
     ] {
