@@ -1,10 +1,11 @@
 //! What to check.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::machine::{Machine, Output};
-use crate::{ExchangeCheck, Failure, Outcome, TcpCheck, Timing};
+use crate::{ExchangeCheck, Failure, FileCheck, Outcome, Script, TcpCheck, Timing};
 
 /// The caller's number for a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +13,7 @@ use crate::{ExchangeCheck, Failure, Outcome, TcpCheck, Timing};
 pub struct CheckId(pub u64);
 
 /// Which machine runs, over which transport.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// The server completes a TCP handshake; the connection is then reset, so that it costs the server nothing more.
@@ -28,7 +29,7 @@ pub enum Kind {
 
 impl Kind {
     /// A fresh run.
-    pub(crate) fn run(&self) -> AnyMachine {
+    fn run(&self, _seed: u64) -> AnyMachine {
         match self {
             Self::Tcp => AnyMachine::Tcp(TcpCheck::new()),
             Self::Exchange { send, expect } => {
@@ -39,7 +40,7 @@ impl Kind {
 }
 
 /// Where connections come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Source {
     address: Option<SocketAddr>,
     interface: Option<String>,
@@ -76,12 +77,18 @@ impl Source {
     }
 }
 
-/// One check of one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a check looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    Server { target: SocketAddr, kind: Kind, source: Source },
+    Script(Script),
+    File(FileCheck),
+}
+
+/// One check of one server. Checks that are equal share their runs in a [`Driver`](crate::Driver).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Check {
-    target: SocketAddr,
-    kind: Kind,
-    source: Source,
+    subject: Subject,
     timing: Timing,
 }
 
@@ -89,13 +96,29 @@ impl Check {
     /// A check of `target` with the default [`Timing`].
     #[must_use]
     pub fn new(target: SocketAddr, kind: Kind) -> Self {
-        Self { target, kind, source: Source::new(), timing: Timing::new() }
+        let subject = Subject::Server { target, kind, source: Source::new() };
+        Self { subject, timing: Timing::new() }
     }
 
-    /// Sets where connections come from.
+    /// A check by a program with the default [`Timing`].
     #[must_use]
-    pub fn source(self, source: Source) -> Self {
-        Self { source, ..self }
+    pub fn script(script: Script) -> Self {
+        Self { subject: Subject::Script(script), timing: Timing::new() }
+    }
+
+    /// A check by a file with the default [`Timing`].
+    #[must_use]
+    pub fn file(file: FileCheck) -> Self {
+        Self { subject: Subject::File(file), timing: Timing::new() }
+    }
+
+    /// Sets where connections come from. Scripts and files have none.
+    #[must_use]
+    pub fn source(mut self, new: Source) -> Self {
+        if let Subject::Server { source, .. } = &mut self.subject {
+            *source = new;
+        }
+        self
     }
 
     /// Sets the times and counts.
@@ -104,16 +127,22 @@ impl Check {
         Self { timing, ..self }
     }
 
-    /// The server.
+    /// The server, if the check connects to one.
     #[must_use]
-    pub fn target(&self) -> SocketAddr {
-        self.target
+    pub fn target(&self) -> Option<SocketAddr> {
+        match &self.subject {
+            Subject::Server { target, .. } => Some(*target),
+            Subject::Script(_) | Subject::File(_) => None,
+        }
     }
 
-    /// Which machine runs.
+    /// Which machine runs, if the check connects to a server.
     #[must_use]
-    pub fn kind(&self) -> &Kind {
-        &self.kind
+    pub fn kind(&self) -> Option<&Kind> {
+        match &self.subject {
+            Subject::Server { kind, .. } => Some(kind),
+            Subject::Script(_) | Subject::File(_) => None,
+        }
     }
 
     /// The outcome that holds until the first result.
@@ -122,8 +151,12 @@ impl Check {
         self.timing.assumed()
     }
 
-    pub(crate) fn parts(&self) -> (&Source, &Timing) {
-        (&self.source, &self.timing)
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(crate) fn times(&self) -> &Timing {
+        &self.timing
     }
 }
 
@@ -135,32 +168,26 @@ pub(crate) enum AnyMachine {
 }
 
 impl AnyMachine {
-    fn inner(&mut self) -> &mut dyn Machine {
+    pub(crate) fn of(kind: &Kind, seed: u64) -> Self {
+        kind.run(seed)
+    }
+
+    pub(crate) fn inner(&mut self) -> &mut dyn Machine {
         match self {
             Self::Tcp(machine) => machine,
             Self::Exchange(machine) => machine,
         }
     }
-}
 
-impl Machine for AnyMachine {
-    fn handle_connected(&mut self) {
-        self.inner().handle_connected();
-    }
-
-    fn handle_data(&mut self, bytes: &[u8]) {
-        self.inner().handle_data(bytes);
-    }
-
-    fn handle_closed(&mut self, failure: Option<Failure>) {
+    pub(crate) fn handle_closed(&mut self, failure: Option<Failure>) {
         self.inner().handle_closed(failure);
     }
 
-    fn handle_timeout(&mut self, after: core::time::Duration) {
+    pub(crate) fn handle_timeout(&mut self, after: Duration) {
         self.inner().handle_timeout(after);
     }
 
-    fn poll_output(&mut self) -> Option<Output<'_>> {
+    pub(crate) fn poll_output(&mut self) -> Option<Output<'_>> {
         self.inner().poll_output()
     }
 }

@@ -10,16 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use crate::transport::{OpenError, Received};
 use crate::{Failure, Local, Source};
-
-/// Why a connection was not opened.
-#[derive(Debug)]
-pub(crate) enum OpenError {
-    /// Our side: not a result.
-    Local(Local),
-    /// The network's side, known at once.
-    Failed(Failure),
-}
 
 /// An open connection, or one that is being opened.
 #[derive(Debug)]
@@ -29,16 +21,6 @@ pub(crate) struct Connection {
     connected: bool,
     /// What the socket would not take yet.
     unsent: Vec<u8>,
-}
-
-/// What a read gave.
-#[derive(Debug)]
-pub(crate) enum Received<'a> {
-    Data(&'a [u8]),
-    /// Nothing for now.
-    Nothing,
-    /// The end: in good order, or not.
-    End(Option<Failure>),
 }
 
 impl AsFd for Connection {

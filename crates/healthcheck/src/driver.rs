@@ -1,24 +1,29 @@
 //! Steps all checks from one epoll descriptor.
 
+mod probe;
+mod run;
+mod watch;
+mod watchdog;
+
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
-use reactor::{Events, Interest, Reactor, Registration, Timers, Token};
+use reactor::{Clock, Events, Reactor, Registration, Timers};
 
-use crate::check::AnyMachine;
-use crate::connection::{Connection, OpenError, Received};
-use crate::machine::{Machine, Output};
-use crate::schedule::{Change, Schedule};
+use crate::process::Child;
 use crate::{Check, CheckId, Failure, Local, Outcome};
+use probe::{Probe, ProbeKey};
+use watch::Watch;
+
+pub use watchdog::Watchdog;
 
 /// Events handled in one [`Driver::process`] at most, in batches; more wait for the next call.
 const BATCHES: usize = 16;
 const BATCH: usize = 256;
-/// Reads of one connection in one event; more come with the next, so that no server can hold the loop.
-const READS: usize = 4;
 
 /// A known outcome: the first result of a check, or a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,10 @@ pub struct Event {
     pub outcome: Outcome,
     /// For a down server: why its last run failed.
     pub cause: Option<Failure>,
+    /// The exit code of a script's last run, or the number in a file. A change of it is an event, too.
+    pub value: Option<i64>,
+    /// No run could be made for longer than [`Timing::silence`](crate::Timing::silence): `outcome` is old.
+    pub silent: bool,
 }
 
 /// What is known about one check.
@@ -54,26 +63,27 @@ pub struct Status {
     pub last_deferral: Option<Local>,
     /// How long the last run with a result took.
     pub last_duration: Option<Duration>,
+    /// The exit code of a script's last run, or the number in a file.
+    pub value: Option<i64>,
+    /// No run could be made for longer than [`Timing::silence`](crate::Timing::silence).
+    pub silent: bool,
 }
 
+/// Who hears of a probe.
 #[derive(Debug)]
-struct Run {
-    machine: AnyMachine,
-    /// `None` once the machine has closed it.
-    connection: Option<(Connection, Registration)>,
-    /// What the registration waits for.
-    interest: Interest,
-    started: Instant,
-}
-
-#[derive(Debug)]
-struct Entry {
-    check: Check,
-    schedule: Schedule,
-    run: Option<Run>,
-    status: Status,
+struct Subscription {
+    probe: ProbeKey,
     /// Whether an event of this check waits to be polled.
     queued: bool,
+}
+
+/// A program that has to end.
+#[derive(Debug)]
+struct Dying {
+    child: Child,
+    registration: Registration,
+    /// The probe that must not start it again before that.
+    owner: Option<ProbeKey>,
 }
 
 /// All checks of a process: add them, step it, drain its events. See the [crate documentation](crate).
@@ -81,16 +91,25 @@ struct Entry {
 pub struct Driver {
     reactor: Reactor,
     batch: Events,
-    timers: Timers<CheckId>,
-    checks: HashMap<CheckId, Entry>,
+    timers: Timers<ProbeKey>,
+    checks: HashMap<CheckId, Subscription>,
+    probes: HashMap<ProbeKey, Probe>,
+    /// Equal checks are one probe.
+    by_check: HashMap<Arc<Check>, ProbeKey>,
+    /// Programs whose run is over (its time was up, or the check was removed) and which have to end.
+    dying: HashMap<ProbeKey, Dying>,
+    /// Opened with the first file check.
+    watch: Option<Watch>,
+    last_key: ProbeKey,
     /// Checks with something to tell, each at most once: an unread event is brought up to date, not repeated.
     queue: VecDeque<CheckId>,
     /// Due checks that wait for one of the running ones to end, since when.
-    waiting: VecDeque<(Instant, CheckId)>,
+    waiting: VecDeque<(Instant, ProbeKey)>,
     running: usize,
     max_running: usize,
     seed: u64,
     buffer: Box<[u8]>,
+    watchdog: Watchdog,
 }
 
 impl AsFd for Driver {
@@ -100,19 +119,25 @@ impl AsFd for Driver {
 }
 
 impl Driver {
-    /// A driver without checks. `seed` decides the jitter of first runs: take a random number, or a constant in tests.
+    /// A driver without checks. `seed` decides what is left to chance (jitter, query numbers): take a random number, or a constant in tests.
     pub fn new(seed: u64) -> io::Result<Self> {
         Ok(Self {
             reactor: Reactor::new()?,
             batch: Events::with_capacity(BATCH),
             timers: Timers::new(),
             checks: HashMap::new(),
+            probes: HashMap::new(),
+            by_check: HashMap::new(),
+            dying: HashMap::new(),
+            watch: None,
+            last_key: watch::KEY,
             queue: VecDeque::new(),
             waiting: VecDeque::new(),
             running: 0,
             max_running: usize::MAX,
             seed,
-            buffer: vec![0; 4096].into_boxed_slice(),
+            buffer: vec![0; 16 << 10].into_boxed_slice(),
+            watchdog: Watchdog::new(),
         })
     }
 
@@ -123,47 +148,62 @@ impl Driver {
         self.max_running = max_running.max(1);
     }
 
-    /// Adds a check, or replaces the one with this number; its schedule starts `now`.
+    /// Adds a check, or replaces the one with this number; its schedule starts `now`. A check that is equal to another one joins its
+    /// runs: if there is a result already, it is told at once.
     pub fn add(&mut self, now: Instant, id: CheckId, check: Check) {
         self.remove(id);
-        let seed = self.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)); // 2^64 / golden ratio: spreads neighbours
-        let schedule = Schedule::new(now, *check.parts().1, seed);
-        if let Some(at) = schedule.poll_timeout() {
-            self.timers.set(id, at);
+        if let Some(&key) = self.by_check.get(&check)
+            && let Some(probe) = self.probes.get_mut(&key)
+        {
+            let known = probe.subscribe(id);
+            self.checks.insert(id, Subscription { probe: key, queued: known });
+            if known {
+                self.queue.push_back(id);
+            }
+            return;
         }
-        let status = Status {
-            outcome: schedule.outcome(),
-            has_run: false,
-            running: false,
-            successes: 0,
-            failures: 0,
-            deferred: 0,
-            last_failure: None,
-            last_deferral: None,
-            last_duration: None,
-        };
-        self.checks.insert(id, Entry { check, schedule, run: None, status, queued: false });
+        let key = self.next_key();
+        let seed = self.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)); // 2^64 / golden ratio: spreads neighbours
+        let check = Arc::new(check);
+        let probe = Probe::new(now, Arc::clone(&check), id, seed);
+        if let Some(at) = probe.schedule.poll_timeout() {
+            self.timers.set(key, at);
+        }
+        self.by_check.insert(check, key);
+        self.probes.insert(key, probe);
+        self.checks.insert(id, Subscription { probe: key, queued: false });
+        self.watchdog.expect(self.poll_timeout());
     }
 
-    /// Removes a check and ends its run, if one is under way. Returns whether it was there.
+    /// Removes a check; when no equal one is left, its run ends, if one is under way. Returns whether it was there.
     pub fn remove(&mut self, id: CheckId) -> bool {
-        self.timers.cancel(&id);
-        let Some(entry) = self.checks.remove(&id) else {
+        let Some(subscription) = self.checks.remove(&id) else {
             return false;
         };
-        if entry.queued {
+        if subscription.queued {
             self.queue.retain(|&queued| queued != id);
         }
-        if entry.run.is_none() {
-            self.waiting.retain(|&(_, waiting)| waiting != id);
-        }
-        if let Some(run) = entry.run {
-            self.running = self.running.saturating_sub(1);
-            if let Some((_, registration)) = run.connection {
-                self.reactor.forget(registration);
+        let key = subscription.probe;
+        let left = self.probes.get_mut(&key).is_some_and(|probe| probe.unsubscribe(id));
+        if !left && let Some(probe) = self.probes.remove(&key) {
+            self.by_check.remove(&probe.check);
+            self.timers.cancel(&key);
+            if let Some(watch) = &mut self.watch {
+                watch.forget(key);
+            }
+            match probe.run {
+                Some(run) => self.abandon(Clock::now(), run),
+                None => self.waiting.retain(|&(_, waiting)| waiting != key),
             }
         }
         true
+    }
+
+    /// Makes the next run of a check due now instead of at its time. Nothing changes while a run is under way.
+    pub fn check_now(&mut self, now: Instant, id: CheckId) {
+        if let Some(key) = self.checks.get(&id).map(|subscription| subscription.probe) {
+            self.hasten(now, key);
+        }
     }
 
     /// How many checks there are.
@@ -178,16 +218,35 @@ impl Driver {
         self.checks.is_empty()
     }
 
+    /// How many distinct checks there are: equal ones share their runs.
+    #[must_use]
+    pub fn distinct(&self) -> usize {
+        self.probes.len()
+    }
+
     /// How many runs are under way.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
     }
 
+    /// How many programs whose run is over have not ended yet.
+    #[must_use]
+    pub fn dying(&self) -> usize {
+        self.dying.len()
+    }
+
     /// What is known about a check.
     #[must_use]
     pub fn status(&self, id: CheckId) -> Option<Status> {
-        self.checks.get(&id).map(|entry| Status { running: entry.run.is_some(), ..entry.status })
+        let probe = self.probes.get(&self.checks.get(&id)?.probe)?;
+        Some(Status { running: probe.run.is_some(), ..probe.status })
+    }
+
+    /// Tells another thread whether this driver is still being stepped.
+    #[must_use]
+    pub fn watchdog(&self) -> Watchdog {
+        self.watchdog.clone()
     }
 
     /// When [`Driver::process`] must be called at the latest.
@@ -209,25 +268,26 @@ impl Driver {
             let mut seen = 0_usize;
             while let Some(event) = self.batch.next(&self.reactor) {
                 seen = seen.saturating_add(1);
-                self.handle_ready(now, CheckId(event.token().0), event.writable());
+                self.handle_ready(now, event.token().0, event.writable());
             }
             if seen < BATCH {
                 break;
             }
         }
-        while let Some((id, due)) = self.timers.pop_due(now) {
-            if let Some(run) = self.checks.get_mut(&id).and_then(|entry| entry.run.as_mut()) {
-                run.machine.handle_timeout(now.saturating_duration_since(run.started));
-                self.settle(now, id);
-            } else {
-                self.waiting.push_back((due, id));
+        while let Some((key, due)) = self.timers.pop_due(now) {
+            match self.probes.get(&key) {
+                Some(probe) if probe.run.is_some() => self.time_out(now, key),
+                Some(_) => self.waiting.push_back((due, key)),
+                None => self.step_dying(now, key),
             }
         }
         while self.running < self.max_running
-            && let Some((_, id)) = self.waiting.pop_front()
+            && let Some((_, key)) = self.waiting.pop_front()
         {
-            self.start(now, id);
+            self.start(now, key);
         }
+        self.report_silence(now);
+        self.watchdog.expect(self.poll_timeout());
         Ok(())
     }
 
@@ -236,193 +296,56 @@ impl Driver {
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {
             let id = self.queue.pop_front()?;
-            if let Some(entry) = self.checks.get_mut(&id) {
-                entry.queued = false;
-                let outcome = entry.schedule.outcome();
-                let cause = if outcome == Outcome::Down { entry.status.last_failure } else { None };
-                return Some(Event { id, outcome, cause });
-            }
-        }
-    }
-
-    fn start(&mut self, now: Instant, id: CheckId) {
-        let Some(entry) = self.checks.get_mut(&id) else {
-            return;
-        };
-        let opened = Connection::open(entry.check.target(), entry.check.parts().0);
-        let connection = match opened {
-            Ok(connection) => connection,
-            Err(OpenError::Local(local)) => {
-                self.defer(now, id, local);
-                return;
-            }
-            Err(OpenError::Failed(failure)) => {
-                entry.schedule.handle_started(now);
-                let machine = entry.check.kind().run();
-                entry.run = Some(Run {
-                    machine,
-                    connection: None,
-                    interest: Interest::ErrorsOnly,
-                    started: now,
-                });
-                self.running = self.running.saturating_add(1);
-                self.close(id, Some(failure));
-                self.settle(now, id);
-                return;
-            }
-        };
-        let interest = connection.interest();
-        let registration = match self.reactor.register(&connection, interest, Token(id.0)) {
-            Ok(registration) => registration,
-            Err(error) => {
-                let errno = error.raw_os_error().unwrap_or(0);
-                self.defer(now, id, Local::Socket { errno });
-                return;
-            }
-        };
-        self.timers.set(id, entry.schedule.handle_started(now));
-        let machine = entry.check.kind().run();
-        entry.run = Some(Run {
-            machine,
-            connection: Some((connection, registration)),
-            interest,
-            started: now,
-        });
-        self.running = self.running.saturating_add(1);
-        self.settle(now, id);
-    }
-
-    fn defer(&mut self, now: Instant, id: CheckId, local: Local) {
-        if let Some(entry) = self.checks.get_mut(&id) {
-            entry.status.deferred = entry.status.deferred.saturating_add(1);
-            entry.status.last_deferral = Some(local);
-            entry.schedule.handle_deferred(now);
-            if let Some(at) = entry.schedule.poll_timeout() {
-                self.timers.set(id, at);
-            }
-        }
-    }
-
-    /// The connection of a check can be read or written, or has ended.
-    fn handle_ready(&mut self, now: Instant, id: CheckId, writable: bool) {
-        let Some(run) = self.checks.get_mut(&id).and_then(|entry| entry.run.as_mut()) else {
-            return;
-        };
-        let Some((connection, _)) = &mut run.connection else {
-            return;
-        };
-        let mut end = None;
-        if connection.is_connected() {
-            if writable && let Err(failure) = connection.flush() {
-                end = Some(Some(failure));
-            }
-            for _ in 0..READS {
-                match connection.receive(&mut self.buffer) {
-                    Received::Data(bytes) => run.machine.handle_data(bytes),
-                    Received::Nothing => break,
-                    Received::End(failure) => {
-                        end = Some(failure);
-                        break;
-                    }
+            if let Some(subscription) = self.checks.get_mut(&id) {
+                subscription.queued = false;
+                if let Some(probe) = self.probes.get(&subscription.probe) {
+                    return Some(probe.event(id));
                 }
             }
-        } else {
-            match connection.finish_connect(now.saturating_duration_since(run.started)) {
-                Ok(()) => run.machine.handle_connected(),
-                Err(failure) => end = Some(Some(failure)),
-            }
-        }
-        if let Some(failure) = end {
-            self.close(id, failure);
-        }
-        self.settle(now, id);
-    }
-
-    /// The connection of a check is gone.
-    fn close(&mut self, id: CheckId, failure: Option<Failure>) {
-        if let Some(run) = self.checks.get_mut(&id).and_then(|entry| entry.run.as_mut()) {
-            run.machine.handle_closed(failure);
-            if let Some((_, registration)) = run.connection.take() {
-                self.reactor.forget(registration);
-            }
         }
     }
 
-    /// Does what the machine of a check wants.
-    fn settle(&mut self, now: Instant, id: CheckId) {
-        let Some(entry) = self.checks.get_mut(&id) else {
-            return;
-        };
-        let Some(run) = &mut entry.run else {
-            return;
-        };
-        let mut failed = None;
-        while let Some(output) = run.machine.poll_output() {
-            match output {
-                Output::Transmit(bytes) => {
-                    if let Some((connection, _)) = &mut run.connection {
-                        failed = connection.send(bytes).err();
-                    }
-                }
-                Output::Close => {
-                    if let Some((_, registration)) = run.connection.take() {
-                        self.reactor.forget(registration);
-                    }
-                }
-                Output::Done(result) => {
-                    self.finish(now, id, result);
-                    return;
-                }
-            }
-            if let Some(failure) = failed.take() {
-                run.machine.handle_closed(Some(failure));
-            }
+    fn next_key(&mut self) -> ProbeKey {
+        self.last_key = self.last_key.wrapping_add(1);
+        self.last_key
+    }
+
+    fn hasten(&mut self, now: Instant, key: ProbeKey) {
+        if let Some(probe) = self.probes.get_mut(&key)
+            && self.timers.deadline(&key).is_some_and(|due| due > now)
+            && probe.run.is_none()
+        {
+            probe.schedule.hasten(now);
+            self.timers.set(key, now);
         }
-        let Some((connection, registration)) = &run.connection else {
-            return;
-        };
-        let interest = connection.interest();
-        if interest != run.interest {
-            run.interest = interest;
-            if let Err(error) = self.reactor.modify(*registration, connection, interest) {
-                let errno = error.raw_os_error().unwrap_or(0);
-                self.finish(now, id, Err(Failure::Os { errno }));
+    }
+
+    /// Everybody who asked for this probe hears of it.
+    fn tell(&mut self, key: ProbeKey) {
+        let Some(probe) = self.probes.get(&key) else { return };
+        for &id in probe.subscribers() {
+            if let Some(subscription) = self.checks.get_mut(&id)
+                && !subscription.queued
+            {
+                subscription.queued = true;
+                self.queue.push_back(id);
             }
         }
     }
 
-    /// A run has ended with a result.
-    fn finish(&mut self, now: Instant, id: CheckId, result: Result<(), Failure>) {
-        let Some(entry) = self.checks.get_mut(&id) else {
-            return;
-        };
-        if let Some(run) = entry.run.take() {
-            self.running = self.running.saturating_sub(1);
-            entry.status.last_duration = Some(now.saturating_duration_since(run.started));
-            if let Some((_, registration)) = run.connection {
-                self.reactor.forget(registration);
-            }
+    /// Due checks that wait too long for their turn have not reported, either.
+    fn report_silence(&mut self, now: Instant) {
+        if let Some(&(_, longest)) = self.waiting.front() {
+            self.silence(now, longest);
         }
-        let outcome = match result {
-            Ok(()) => {
-                entry.status.successes = entry.status.successes.saturating_add(1);
-                Outcome::Up
-            }
-            Err(failure) => {
-                entry.status.failures = entry.status.failures.saturating_add(1);
-                entry.status.last_failure = Some(failure);
-                Outcome::Down
-            }
-        };
-        let change = entry.schedule.handle_result(now, outcome);
-        entry.status.outcome = entry.schedule.outcome();
-        entry.status.has_run = true;
-        if change != Change::None && !entry.queued {
-            entry.queued = true;
-            self.queue.push_back(id);
-        }
-        if let Some(at) = entry.schedule.poll_timeout() {
-            self.timers.set(id, at);
+    }
+
+    fn silence(&mut self, now: Instant, key: ProbeKey) {
+        if let Some(probe) = self.probes.get_mut(&key)
+            && probe.falls_silent(now)
+        {
+            probe.status.silent = true;
+            self.tell(key);
         }
     }
 }

@@ -47,17 +47,23 @@ mod check;
 mod connection;
 mod driver;
 mod exchange;
+mod file;
 mod machine;
 mod outcome;
+pub mod process;
 mod schedule;
+mod script;
 mod tcp;
+mod transport;
 
 pub use check::{Check, CheckId, Kind, Source};
-pub use driver::{Driver, Event, Status};
+pub use driver::{Driver, Event, Status, Watchdog};
 pub use exchange::ExchangeCheck;
+pub use file::{FileCheck, NumberRule};
 pub use machine::{Machine, Output};
 pub use outcome::{Failure, Local, Outcome};
 pub use schedule::{Change, Schedule, Timing};
+pub use script::Script;
 pub use tcp::TcpCheck;
 
 #[cfg(doctest)]

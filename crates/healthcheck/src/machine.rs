@@ -17,6 +17,8 @@ pub enum Output<'a> {
     Transmit(&'a [u8]),
     /// Close the connection; no answer comes.
     Close,
+    /// Close the connection, if there is one, and open another to the same place.
+    Reconnect,
     /// The run has ended. Nothing follows.
     Done(Result<(), Failure>),
 }

@@ -54,6 +54,39 @@ pub enum Failure {
     /// The server answered something else than expected.
     #[error("unexpected answer")]
     Unexpected,
+    /// The program ended with an exit code that is no success.
+    #[error("exit code {code}")]
+    Exit {
+        /// The code.
+        code: i32,
+    },
+    /// The program was ended by a signal.
+    #[error("ended by signal {signal}")]
+    Signal {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The program cannot be run: missing, not executable, not as this user.
+    #[error("cannot be run: {}", io::Error::from_raw_os_error(*errno))]
+    CannotRun {
+        /// The error number.
+        errno: i32,
+    },
+    /// The file cannot be read.
+    #[error("cannot be read: {}", io::Error::from_raw_os_error(*errno))]
+    Unreadable {
+        /// The error number.
+        errno: i32,
+    },
+    /// The file begins with no number, or with one beyond 64 bits.
+    #[error("no number in the file")]
+    NoNumber,
+    /// The number is one that means down.
+    #[error("the number {value} means down")]
+    Number {
+        /// The number.
+        value: i64,
+    },
     /// Any other error of the connection.
     #[error("{}", io::Error::from_raw_os_error(*errno))]
     Os {
@@ -87,6 +120,15 @@ pub enum Local {
         /// The error number.
         errno: i32,
     },
+    /// No process, memory or descriptor for a program (`EAGAIN`, `ENOMEM`, `EMFILE`, `ENFILE`), or its file is being written (`ETXTBSY`).
+    #[error("cannot start a process: {}", io::Error::from_raw_os_error(*errno))]
+    Process {
+        /// The error number.
+        errno: i32,
+    },
+    /// The program of the last run, whose time was up, has not ended yet.
+    #[error("the program of the last run has not ended yet")]
+    StillRunning,
     /// The source address, interface or mark cannot be used, or no local port is free.
     #[error("cannot use the configured source: {}", io::Error::from_raw_os_error(*errno))]
     Source {

@@ -22,7 +22,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(1);
 ///     .retry_interval(Duration::from_secs(1))
 ///     .initial(Outcome::Down);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     interval: Duration,
     timeout: Duration,
@@ -33,6 +33,10 @@ pub struct Timing {
     start_jitter: Duration,
     initial: Outcome,
     first_failure_decides: bool,
+    first_success_decides: bool,
+    jitter: Duration,
+    from_start: bool,
+    silence: Option<Duration>,
 }
 
 impl Default for Timing {
@@ -55,6 +59,10 @@ impl Timing {
             start_jitter: Duration::from_secs(1),
             initial: Outcome::Up,
             first_failure_decides: true,
+            first_success_decides: false,
+            jitter: Duration::ZERO,
+            from_start: false,
+            silence: None,
         }
     }
 
@@ -74,6 +82,25 @@ impl Timing {
     #[must_use]
     pub const fn retries(self, retries: u32) -> Self {
         Self { retries, ..self }
+    }
+
+    /// How many failures in a row make an up server down: `retries` and one.
+    #[must_use]
+    pub const fn fall(self, fall: NonZeroU32) -> Self {
+        Self { retries: fall.get() - 1, ..self }
+    }
+
+    /// keepalived's rule of its checkers: an up server has `retry` more attempts, `delay_before_retry` apart, after a first failure; the
+    /// very first run has none; one success makes a down server up.
+    #[must_use]
+    pub const fn keepalived_retry(self, retry: u32, delay_before_retry: Duration) -> Self {
+        Self {
+            retries: retry,
+            retry_interval: delay_before_retry,
+            rise: NonZeroU32::MIN,
+            first_failure_decides: true,
+            ..self
+        }
     }
 
     /// From the end of a run to the start of the next while a change is being confirmed, and after a run that could not be made; 1 ms
@@ -113,6 +140,38 @@ impl Timing {
         Self { first_failure_decides, ..self }
     }
 
+    /// Whether a success of the very first run makes the server up at once, whatever [`Timing::rise`] says: for checks that start
+    /// [`Outcome::Down`] only because nothing is known yet.
+    #[must_use]
+    pub const fn first_success_decides(self, first_success_decides: bool) -> Self {
+        Self { first_success_decides, ..self }
+    }
+
+    /// Every pause is up to this much longer, by chance, so that checks which fell into step part again.
+    #[must_use]
+    pub const fn jitter(self, jitter: Duration) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// Whether intervals are counted from the start of a run instead of its end, as for keepalived's scripts. A run that takes
+    /// longer than the interval lets starts go by; it is never overtaken.
+    #[must_use]
+    pub const fn from_start(self, from_start: bool) -> Self {
+        Self { from_start, ..self }
+    }
+
+    /// How long a check may go without any result before it is reported as silent; three intervals and timeouts, and 10 s at least,
+    /// unless set.
+    #[must_use]
+    pub const fn silence(self, silence: Duration) -> Self {
+        Self { silence: Some(silence), ..self }
+    }
+
+    pub(crate) fn silence_limit(&self) -> Duration {
+        let span = self.interval.max(self.retry_interval).saturating_add(self.timeout);
+        self.silence.unwrap_or_else(|| span.saturating_mul(3).max(Duration::from_secs(10)))
+    }
+
     pub(crate) const fn assumed(&self) -> Outcome {
         self.initial
     }
@@ -143,19 +202,29 @@ pub struct Schedule {
     against: u32,
     has_run: bool,
     next: Option<Instant>,
+    started: Instant,
+    random: fastrand::Rng,
 }
 
 impl Schedule {
     /// A schedule that starts `now`; `seed` decides the jitter of the first run.
     #[must_use]
     pub fn new(now: Instant, timing: Timing, seed: u64) -> Self {
-        let most = u64::try_from(timing.start_jitter.as_nanos()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_nanos(fastrand::Rng::with_seed(seed).u64(0..=most));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let jitter = up_to(&mut random, timing.start_jitter);
         let first = now
             .checked_add(timing.start_delay)
             .and_then(|at| at.checked_add(jitter))
             .unwrap_or(now);
-        Self { outcome: timing.initial, timing, against: 0, has_run: false, next: Some(first) }
+        Self {
+            outcome: timing.initial,
+            timing,
+            against: 0,
+            has_run: false,
+            next: Some(first),
+            started: now,
+            random,
+        }
     }
 
     /// When the next run is due; `None` while one is under way.
@@ -185,6 +254,7 @@ impl Schedule {
     /// A run starts; returns when its time is up.
     pub fn handle_started(&mut self, now: Instant) -> Instant {
         self.next = None;
+        self.started = now;
         now.checked_add(self.timing.timeout).unwrap_or(now)
     }
 
@@ -199,6 +269,7 @@ impl Schedule {
         }
         self.against = self.against.saturating_add(1);
         let needed = match result {
+            Outcome::Up if first && self.timing.first_success_decides => 1,
             Outcome::Up => self.timing.rise.get(),
             Outcome::Down if first && self.timing.first_failure_decides => 1,
             Outcome::Down => self.timing.retries.saturating_add(1),
@@ -218,7 +289,29 @@ impl Schedule {
         self.run_after(now, self.timing.retry_interval);
     }
 
-    fn run_after(&mut self, now: Instant, delay: Duration) {
-        self.next = Some(now.checked_add(delay.max(LEAST_PAUSE)).unwrap_or(now));
+    /// Runs at once, unless a run is under way.
+    pub fn hasten(&mut self, now: Instant) {
+        self.next = self.next.map(|next| next.min(now));
     }
+
+    fn run_after(&mut self, now: Instant, delay: Duration) {
+        let delay = delay.max(LEAST_PAUSE);
+        let pause = if self.timing.from_start {
+            let gone = now.saturating_duration_since(self.started);
+            // The start that comes next on the grid of starts.
+            let into = gone.as_nanos().checked_rem(delay.as_nanos()).unwrap_or(0);
+            delay.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX)))
+        } else {
+            delay
+        };
+        let pause = pause.saturating_add(up_to(&mut self.random, self.timing.jitter));
+        self.next = Some(now.checked_add(pause).unwrap_or(now));
+    }
+}
+
+fn up_to(random: &mut fastrand::Rng, most: Duration) -> Duration {
+    if most.is_zero() {
+        return most;
+    }
+    Duration::from_nanos(random.u64(0..=u64::try_from(most.as_nanos()).unwrap_or(u64::MAX)))
 }

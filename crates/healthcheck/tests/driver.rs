@@ -1,86 +1,23 @@
 //! The driver over loopback: connections are real, time is virtual.
 #![expect(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
 
+mod bench;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::time::Instant;
 
-use healthcheck::{Check, CheckId, Driver, Event, Failure, Kind, Local, Outcome, Source, Timing};
-use reactor::{Clock, Events, Interest, Reactor, Token};
+use bench::{Bench, listen, listen_on};
+use healthcheck::{Check, CheckId, Event, Failure, Kind, Local, Outcome, Source, Timing};
 use socket2::{Domain, Socket, Type};
 
-/// A driver, the virtual time, and a real wait for its descriptor.
-struct Bench {
-    driver: Driver,
-    now: Instant,
-    reactor: Reactor,
-    events: Events,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let driver = Driver::new(7).unwrap();
-        let mut reactor = Reactor::new().unwrap();
-        reactor.register(&driver, Interest::Readable, Token(0)).unwrap();
-        Self { driver, now: Clock::now(), reactor, events: Events::with_capacity(4) }
-    }
-
-    fn add(&mut self, id: u64, check: Check) {
-        self.driver.add(self.now, CheckId(id), check.timing(timing()));
-    }
-
-    /// Lets everything that is due run to its end (but not into its timeout) and returns the events.
-    fn settle(&mut self) -> Vec<Event> {
-        self.driver.process(self.now).unwrap();
-        while self.driver.running() > 0 {
-            self.wait();
-            self.driver.process(self.now).unwrap();
-        }
-        self.drain()
-    }
-
-    fn wait(&mut self) {
-        self.reactor.wait(Some(Clock::now() + Duration::from_secs(30)), &mut self.events).unwrap();
-        assert!(
-            self.events.next(&self.reactor).is_some(),
-            "nothing happened on the connections for 30 s"
-        );
-    }
-
-    fn drain(&mut self) -> Vec<Event> {
-        core::iter::from_fn(|| self.driver.poll_event()).collect()
-    }
-
-    /// Moves the virtual time to the next deadline.
-    fn advance(&mut self) {
-        self.now = self.driver.poll_timeout().expect("a deadline");
-    }
-}
-
-fn timing() -> Timing {
-    Timing::new()
-        .interval(Duration::from_secs(6))
-        .timeout(Duration::from_secs(3))
-        .retries(1)
-        .retry_interval(Duration::from_secs(1))
-        .start_jitter(Duration::ZERO)
-}
-
-fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-fn listen_on(address: SocketAddr) -> TcpListener {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    socket.set_reuse_address(true).unwrap();
-    socket.bind(&address.into()).unwrap();
-    socket.listen(1024).unwrap();
-    socket.into()
+/// Checks of one server that are not equal.
+fn distinct(id: u64, address: SocketAddr) -> Check {
+    let [.., high, low] = id.to_be_bytes();
+    let from = SocketAddr::from(([127, 1, high, low], 0));
+    Check::new(address, Kind::Tcp).source(Source::new().address(from))
 }
 
 fn told(events: &[Event]) -> Vec<(u64, Outcome, Option<Failure>)> {
@@ -196,7 +133,7 @@ fn runs_beyond_the_limit_wait_for_their_turn() {
     let (_listener, address) = listen();
     bench.driver.set_max_running(2);
     for id in 0..5 {
-        bench.add(id, Check::new(address, Kind::Tcp));
+        bench.add(id, distinct(id, address));
     }
     bench.driver.process(bench.now).unwrap();
     assert_eq!(bench.driver.running(), 2);
@@ -329,7 +266,7 @@ fn two_thousand_checks_on_one_thread() {
     let any: SocketAddr = "127.0.0.78:0".parse().unwrap();
     let mut listeners: Vec<_> = (0..20).map(|_| listen_on(any)).collect();
     for (id, listener) in (0..2_000).zip(listeners.iter().cycle()) {
-        bench.add(id, Check::new(listener.local_addr().unwrap(), Kind::Tcp));
+        bench.add(id, distinct(id, listener.local_addr().unwrap()));
     }
     bench.driver.process(bench.now).unwrap();
     println!("{} of 2,000 under way after the first step", bench.driver.running());
@@ -347,4 +284,81 @@ fn two_thousand_checks_on_one_thread() {
         down.iter().all(|event| event.cause == Some(Failure::Refused) && event.id.0 % 20 >= 10)
     );
     assert_eq!(bench.driver.len(), 2_000);
+}
+
+#[test]
+fn equal_checks_share_their_runs() {
+    let mut bench = Bench::new();
+    let (listener, address) = listen();
+    let other = Timing::new().start_jitter(Duration::ZERO).interval(Duration::from_secs(60));
+    bench.add(1, Check::new(address, Kind::Tcp));
+    bench.add(2, Check::new(address, Kind::Tcp));
+    bench.driver.add(bench.now, CheckId(3), Check::new(address, Kind::Tcp).timing(other));
+    assert_eq!((bench.driver.len(), bench.driver.distinct()), (3, 2));
+    let mut events = told(&bench.settle());
+    events.sort_by_key(|event| event.0);
+    assert_eq!(events, [1, 2, 3].map(|id| (id, Outcome::Up, None)));
+    listener.set_nonblocking(true).unwrap();
+    let connections = core::iter::from_fn(|| listener.accept().ok()).count();
+    assert_eq!(connections, 2, "one for the two equal checks, one for the other");
+
+    // Who joins later hears what is known, without a run.
+    bench.add(4, Check::new(address, Kind::Tcp));
+    assert_eq!(told(&bench.drain()), [(4, Outcome::Up, None)]);
+    // Who leaves does not end it for the others.
+    assert!(bench.driver.remove(CheckId(1)));
+    assert_eq!(bench.driver.distinct(), 2);
+    drop(listener);
+    let both_retries_later = |bench: &mut Bench| {
+        bench.now += Duration::from_secs(6);
+        assert_eq!(told(&bench.settle()), []);
+        bench.now += Duration::from_secs(1);
+        let mut events = told(&bench.settle());
+        events.sort_by_key(|event| event.0);
+        events
+    };
+    let down = |id| (id, Outcome::Down, Some(Failure::Refused));
+    assert_eq!(both_retries_later(&mut bench), [down(2), down(4)]);
+    assert!(bench.driver.remove(CheckId(2)) && bench.driver.remove(CheckId(4)));
+    assert_eq!(bench.driver.distinct(), 1);
+}
+
+#[test]
+fn a_check_without_results_is_reported_as_silent_once() {
+    let mut bench = Bench::new();
+    let (_listener, address) = listen();
+    let times = Timing::new()
+        .start_jitter(Duration::ZERO)
+        .retry_interval(Duration::from_secs(1))
+        .silence(Duration::from_secs(5));
+    let lost = Source::new().interface("no-such-link");
+    let check = Check::new(address, Kind::Tcp).source(lost).timing(times);
+    bench.driver.add(bench.now, CheckId(1), check);
+    for second in 0..=5 {
+        assert_eq!(bench.settle(), [], "after {second} s");
+        bench.advance();
+    }
+    let events = bench.settle();
+    let [event] = events[..] else { panic!("{events:?}") };
+    assert_eq!((event.outcome, event.silent), (Outcome::Up, true), "cannot tell is not down");
+    bench.advance();
+    assert_eq!(bench.settle(), [], "told once");
+    assert!(bench.driver.status(CheckId(1)).unwrap().silent);
+}
+
+#[test]
+fn the_watchdog_tells_of_a_driver_that_nobody_steps() {
+    let mut bench = Bench::new();
+    let watchdog = bench.driver.watchdog();
+    let late = |bench: &Bench, after| watchdog.late(bench.now + Duration::from_secs(after));
+    assert_eq!(late(&bench, 3600), Duration::ZERO, "nothing to do");
+    let (_listener, address) = listen();
+    bench.add(1, Check::new(address, Kind::Tcp));
+    assert!(late(&bench, 3600) >= Duration::from_secs(3599), "the first run is due");
+    bench.settle();
+    assert_eq!(late(&bench, 5), Duration::ZERO, "the next run is in 6 s");
+    assert!(late(&bench, 16) >= Duration::from_secs(9));
+    bench.driver.remove(CheckId(1));
+    bench.settle();
+    assert_eq!(late(&bench, 3600), Duration::ZERO);
 }
