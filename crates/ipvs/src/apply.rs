@@ -1,22 +1,22 @@
-//! Bringing the kernel's table to what is desired.
+//! Bringing a table to what is desired.
 
 use std::collections::BTreeSet;
 
 use netlink::errno;
 
-use crate::client::Client;
+use crate::backend::Backend;
 use crate::command::Command;
 use crate::destination::{ForwardingMethod, Tunnel};
 use crate::error::{CommandError, ReadError};
 use crate::key::ServiceKey;
-use crate::plan::plan;
+use crate::plan::{foreign, plan};
 use crate::table::Table;
 
 /// Times the table is read and changed before what still fails is reported. More than one is needed only when
 /// somebody else changes it at the same time.
 const ROUNDS: usize = 3;
 
-/// What [`Client::apply`] did.
+/// What [`Backend::apply`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
@@ -26,52 +26,85 @@ pub struct Report {
     /// Commands that were not done. What depended on them (destinations of a service that could not be
     /// made) is not listed.
     pub failures: Vec<CommandError>,
+    /// Services that did not exist and were made.
+    pub created: BTreeSet<ServiceKey>,
 }
 
 impl Report {
-    /// Whether the kernel's table is now as desired.
+    /// Whether the table is now as desired.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
 }
 
-impl Client {
-    /// Reads the services that are in `desired` or `owned`, makes a [`plan`] and carries it out.
-    ///
-    /// A service or destination that is already as desired gets no command, so that a second call does nothing.
-    /// That others add or remove the same object meanwhile is no error: the table is read again.
-    /// One object's failure does not keep the others from being done.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`] if the table cannot be read; nothing more is changed then. Failures of single objects are in the
-    /// [`Report`].
-    pub fn apply(
-        &mut self,
-        desired: &Table,
-        owned: &BTreeSet<ServiceKey>,
-    ) -> Result<Report, ReadError> {
-        let mut report = Report::default();
-        let mut done: Vec<Command> = Vec::new();
-        for _ in 0..ROUNDS {
-            let current = self.table(|key| desired.contains(key) || owned.contains(key))?;
-            let mut commands = plan(&current, desired, owned);
-            report.failures = ignored(&mut commands, &done);
-            if commands.is_empty() {
-                break;
-            }
-            let results = self.execute(&commands);
-            let outcome = Outcome::of(&commands, results);
-            report.failures.extend(outcome.failures);
-            report.commands.extend(commands);
-            done = outcome.unsure;
-            if !outcome.raced && done.is_empty() {
-                break;
-            }
+/// See [`Backend::apply`].
+pub(crate) fn apply(
+    backend: &mut (impl Backend + ?Sized),
+    desired: &Table,
+    owned: &BTreeSet<ServiceKey>,
+) -> Result<Report, ReadError> {
+    let mut report = Report::default();
+    let mut owned = owned.clone();
+    let mut done: Vec<Command> = Vec::new();
+    for _ in 0..ROUNDS {
+        let current = backend.table(&mut |key| desired.contains(key) || owned.contains(key))?;
+        let mut commands = plan(&current, desired, &owned);
+        report.failures = strangers(&current, desired, &owned);
+        report.failures.extend(ignored(&mut commands, &done));
+        if commands.is_empty() {
+            break;
         }
-        Ok(report)
+        let outcome = carry_out(backend, commands, &mut report.commands);
+        report.failures.extend(outcome.failures);
+        owned.extend(outcome.created.iter().copied());
+        report.created.extend(outcome.created);
+        done = outcome.unsure;
+        if !outcome.raced && done.is_empty() {
+            break;
+        }
     }
+    Ok(report)
+}
+
+/// The changes that are not made because the service is somebody else's.
+fn strangers(current: &Table, desired: &Table, owned: &BTreeSet<ServiceKey>) -> Vec<CommandError> {
+    let keys = foreign(current, desired, owned);
+    let wanted = keys.iter().filter_map(|key| desired.service(key));
+    let error = |service| CommandError::Foreign { command: Box::new(Command::SetService(service)) };
+    wanted.map(|entry| error(entry.service().clone())).collect()
+}
+
+/// Gives the commands, and none about the destinations of a service before it is known that we have made it: if
+/// another program was faster, they would change its service.
+fn carry_out(
+    backend: &mut (impl Backend + ?Sized),
+    commands: Vec<Command>,
+    given: &mut Vec<Command>,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut chunk: Vec<Command> = Vec::new();
+    // New services of the chunk.
+    let mut pending = BTreeSet::new();
+    let mut flush = |chunk: &mut Vec<Command>, outcome: &mut Outcome| {
+        chunk.retain(|command| !outcome.depends_on_failure(command));
+        if !chunk.is_empty() {
+            let results = backend.execute(chunk);
+            outcome.add(chunk, results);
+            given.append(chunk);
+        }
+    };
+    for command in commands {
+        if let Command::NewService(service) = &command {
+            pending.insert(service.key());
+        } else if command.service().is_some_and(|key| pending.contains(&key)) {
+            flush(&mut chunk, &mut outcome);
+            pending.clear();
+        }
+        chunk.push(command);
+    }
+    flush(&mut chunk, &mut outcome);
+    outcome
 }
 
 /// Takes out the commands that were done before without effect, and reports them.
@@ -90,6 +123,10 @@ fn ignored(commands: &mut Vec<Command>, done: &[Command]) -> Vec<CommandError> {
 #[derive(Debug, Default)]
 struct Outcome {
     failures: Vec<CommandError>,
+    /// Services that we have made.
+    created: BTreeSet<ServiceKey>,
+    /// Services that we have not made although we wanted to.
+    missing: BTreeSet<ServiceKey>,
     /// Somebody else changed the table between our reading and writing, or an answer was lost.
     raced: bool,
     /// Done, but a kernel that does not know the setting says so, too.
@@ -97,35 +134,39 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(commands: &[Command], results: Vec<Result<(), CommandError>>) -> Self {
-        let mut outcome = Self::default();
-        let mut missing = BTreeSet::new();
+    fn add(&mut self, commands: &[Command], results: Vec<Result<(), CommandError>>) {
         for (command, result) in commands.iter().zip(results) {
             match result {
-                Ok(()) if is_recent(command) => outcome.unsure.push(command.clone()),
-                Ok(()) => {}
-                Err(error) => outcome.fold(command, error, &mut missing),
+                Ok(()) => {
+                    if let Command::NewService(service) = command {
+                        self.created.insert(service.key());
+                    }
+                    if is_recent(command) {
+                        self.unsure.push(command.clone());
+                    }
+                }
+                Err(error) => self.fold(command, error),
             }
         }
-        outcome
     }
 
-    fn fold(&mut self, command: &Command, error: CommandError, missing: &mut BTreeSet<ServiceKey>) {
-        if let CommandError::Failed { cause, .. } = &error
-            && cause.outcome_unknown()
-        {
-            self.raced = true;
-            self.failures.push(error);
-            return;
+    fn depends_on_failure(&self, command: &Command) -> bool {
+        let is_new = matches!(command, Command::NewService(_));
+        !is_new && command.service().is_some_and(|key| self.missing.contains(&key))
+    }
+
+    fn fold(&mut self, command: &Command, error: CommandError) {
+        if let Command::NewService(service) = command {
+            self.missing.insert(service.key());
         }
+        let unknown =
+            matches!(&error, CommandError::Failed { cause, .. } if cause.outcome_unknown());
         match (command, error.errno()) {
             // Gone already.
             (
                 Command::DelService(_) | Command::DelDestination(..),
                 Some(errno::ESRCH | errno::ENOENT),
             ) => {}
-            // Follows from a failure that is reported.
-            (Command::NewDestination(key, _), Some(errno::ESRCH)) if missing.contains(key) => {}
             (Command::NewService(_) | Command::NewDestination(..), Some(errno::EEXIST))
             | (
                 Command::SetService(_) | Command::SetDestination(..) | Command::NewDestination(..),
@@ -135,11 +176,10 @@ impl Outcome {
                 self.raced = true;
                 self.failures.push(error);
             }
-            (Command::NewService(service), _) => {
-                missing.insert(service.key());
+            _ => {
+                self.raced |= unknown;
                 self.failures.push(error);
             }
-            _ => self.failures.push(error),
         }
     }
 }
@@ -156,10 +196,10 @@ fn is_recent(command: &Command) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use netlink::RequestError;
+    use netlink::{Refusal, RequestError};
 
     use super::*;
-    use crate::{Destination, DestinationKey, Scheduler, Service};
+    use crate::{Destination, DestinationKey, FakeKernel, Scheduler, Service};
 
     fn service() -> Service {
         Service::new(ServiceKey::tcp([192, 0, 2, 1].into(), 80), Scheduler::RoundRobin)
@@ -173,9 +213,11 @@ mod tests {
     fn fold(commands: &[Command], errnos: &[i32]) -> Outcome {
         let result = |(command, &errno): (&Command, &i32)| match errno {
             0 => Ok(()),
-            _ => Err(CommandError::failed(command, RequestError::Socket { call: "test", errno })),
+            _ => Err(CommandError::failed(command, RequestError::Refused(Refusal::new(errno)))),
         };
-        Outcome::of(commands, commands.iter().zip(errnos).map(result).collect())
+        let mut outcome = Outcome::default();
+        outcome.add(commands, commands.iter().zip(errnos).map(result).collect());
+        outcome
     }
 
     #[test]
@@ -192,13 +234,82 @@ mod tests {
     }
 
     #[test]
-    fn destinations_of_a_service_that_could_not_be_made_are_not_reported() {
-        let commands =
-            [Command::NewService(service()), new_destination(ForwardingMethod::DirectRoute)];
-        let outcome = fold(&commands, &[errno::ENOENT, errno::ESRCH]);
-        assert_eq!(outcome.failures.len(), 1);
-        assert_eq!(outcome.failures[0].command(), &commands[0]);
-        assert!(!outcome.raced, "reading again would not help");
+    fn destinations_of_a_service_that_could_not_be_made_are_left_out() {
+        let mut kernel = FakeKernel::new();
+        let broken =
+            Service::new(ServiceKey::tcp([192, 0, 2, 1].into(), 81), "nonesuch".parse().unwrap());
+        let mut desired = Table::new();
+        for service in [broken.clone(), service()] {
+            let port = if service.key() == broken.key() { 81 } else { 80 };
+            let server = DestinationKey::new([192, 0, 2, 10].into(), port);
+            desired.insert(service).insert(Destination::new(server, ForwardingMethod::DirectRoute));
+        }
+        let report = kernel.apply(&desired, &BTreeSet::new()).unwrap();
+        assert_eq!(report.failures.len(), 1);
+        assert_eq!(report.failures[0].command(), &Command::NewService(broken));
+        assert_eq!(report.commands.len(), 3, "two services and one destination");
+        assert_eq!(report.created, BTreeSet::from([service().key()]));
+    }
+
+    /// Another program that makes the same service at the same moment.
+    #[derive(Debug)]
+    struct Rival {
+        kernel: FakeKernel,
+        service: Option<Service>,
+    }
+
+    impl Backend for Rival {
+        fn information(&mut self) -> Result<crate::Information, ReadError> {
+            self.kernel.information()
+        }
+        fn timeouts(&mut self) -> Result<crate::Timeouts, ReadError> {
+            self.kernel.timeouts()
+        }
+        fn daemons(&mut self) -> Result<Vec<crate::SyncDaemon>, ReadError> {
+            self.kernel.daemons()
+        }
+        fn services(&mut self) -> Result<Vec<crate::ServiceStatus>, ReadError> {
+            self.kernel.services()
+        }
+        fn service(&mut self, key: &ServiceKey) -> Result<Option<crate::ServiceStatus>, ReadError> {
+            self.kernel.service(key)
+        }
+        fn destinations(
+            &mut self,
+            key: &ServiceKey,
+        ) -> Result<Vec<crate::DestinationStatus>, ReadError> {
+            self.kernel.destinations(key)
+        }
+        fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), CommandError>> {
+            if let Some(service) = self.service.take() {
+                assert_eq!(self.kernel.execute(&[Command::NewService(service)]), [Ok(())]);
+            }
+            self.kernel.execute(commands)
+        }
+    }
+
+    #[test]
+    fn a_service_that_somebody_else_makes_first_gets_nothing_of_ours() {
+        let theirs = Service::new(service().key(), Scheduler::SourceHash);
+        let mut rival = Rival { kernel: FakeKernel::new(), service: Some(theirs.clone()) };
+        let mut desired = Table::new();
+        let Command::NewDestination(_, destination) =
+            new_destination(ForwardingMethod::DirectRoute)
+        else {
+            unreachable!()
+        };
+        desired.insert(service()).insert(destination);
+        let report = rival.apply(&desired, &BTreeSet::new()).unwrap();
+        assert!(matches!(report.failures.as_slice(), [CommandError::Foreign { .. }]), "{report:?}");
+        assert!(report.created.is_empty());
+        let table = rival.table(&mut |_| true).unwrap();
+        let entry = table.service(&theirs.key()).unwrap();
+        assert_eq!((entry.service(), entry.destinations().count()), (&theirs, 0));
+
+        // Named as ours it is taken over.
+        let report = rival.apply(&desired, &BTreeSet::from([theirs.key()])).unwrap();
+        assert!(report.is_complete() && report.created.is_empty());
+        assert_eq!(rival.table(&mut |_| true).unwrap(), desired);
     }
 
     #[test]

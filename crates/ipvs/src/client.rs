@@ -1,12 +1,20 @@
 //! Asking the kernel.
 
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
 use netlink::{Protocol, Request, RequestError, Socket, errno};
 
+use crate::apply::Report;
 use crate::attrs::{FAMILY, command};
+use crate::backend::Backend;
 use crate::command::Command;
+use crate::connection::Connections;
 use crate::daemon::{Information, SyncDaemon, Timeouts};
 use crate::error::{CommandError, OpenError, ReadCause, ReadError};
 use crate::key::ServiceKey;
+use crate::namespace;
 use crate::reply::{self, DestinationStatus, ReplyError, ServiceStatus};
 use crate::request;
 use crate::table::Table;
@@ -18,6 +26,7 @@ use crate::table::Table;
 pub struct Client {
     socket: Socket,
     family: u16,
+    namespace: OwnedFd,
 }
 
 impl Client {
@@ -27,12 +36,43 @@ impl Client {
     ///
     /// [`OpenError::NoIpvs`] without kernel support, [`OpenError::NotPermitted`] without privilege.
     pub fn open() -> Result<Self, OpenError> {
+        let namespace = namespace::current().map_err(|error| OpenError::namespace(&error))?;
         let mut socket = Socket::open(Protocol::Generic)?;
         let family = socket.family(FAMILY)?;
-        let mut client = Self { socket, family };
+        let mut client = Self { socket, family, namespace };
         // Finding the family needs no privilege, anything else does.
         client.information()?;
         Ok(client)
+    }
+
+    /// Opens IPVS in another network namespace, given by a descriptor of its `/proc/PID/ns/net` or `/run/netns/NAME`. The calling thread
+    /// stays where it is; a short-lived one goes there, which needs `CAP_SYS_ADMIN`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Namespace`] if it cannot be entered, else as [`open`](Self::open).
+    pub fn open_in(namespace: impl AsFd) -> Result<Self, OpenError> {
+        let opened = namespace::inside(namespace.as_fd(), Self::open);
+        opened.map_err(|error| OpenError::namespace(&error))?
+    }
+
+    /// The connections of the client's namespace, at most `limit`, with the data of persistence engines. The kernel walks its whole table
+    /// for it, and connections come and go meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading `/proc/net/ip_vs_conn`, and from another namespace those of entering the client's.
+    pub fn connections(&self, limit: usize) -> io::Result<Connections> {
+        namespace::connections(self.namespace.as_fd(), "ip_vs_conn", limit)
+    }
+
+    /// The same with the origin of each connection instead of the data of persistence engines.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading `/proc/net/ip_vs_conn_sync`, and from another namespace those of entering the client's.
+    pub fn connections_with_origins(&self, limit: usize) -> io::Result<Connections> {
+        namespace::connections(self.namespace.as_fd(), "ip_vs_conn_sync", limit)
     }
 
     /// Version and size.
@@ -118,18 +158,20 @@ impl Client {
         &mut self,
         mut of_interest: impl FnMut(&ServiceKey) -> bool,
     ) -> Result<Table, ReadError> {
-        let mut table = Table::new();
-        for ServiceStatus { service, .. } in self.services()? {
-            let key = service.key();
-            if of_interest(&key) {
-                let destinations = self.destinations(&key)?;
-                let entry = table.insert(service);
-                for DestinationStatus { destination, .. } in destinations {
-                    entry.insert(destination);
-                }
-            }
-        }
-        Ok(table)
+        Backend::table(self, &mut of_interest)
+    }
+
+    /// Brings the kernel's table to `desired`, touching only what is in `owned` or did not exist: see [`Backend::apply`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the table cannot be read.
+    pub fn apply(
+        &mut self,
+        desired: &Table,
+        owned: &BTreeSet<ServiceKey>,
+    ) -> Result<Report, ReadError> {
+        Backend::apply(self, desired, owned)
     }
 
     /// Does commands in order, in few system calls; the result at index `i` belongs to `commands[i]`.

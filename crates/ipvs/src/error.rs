@@ -1,6 +1,7 @@
 //! What can go wrong, each with its remedy.
 
 use core::fmt;
+use std::io;
 
 use netlink::{RequestError, errno};
 
@@ -22,12 +23,24 @@ pub enum OpenError {
     /// Only root of the machine may use IPVS, even to read.
     #[error("{NO_PRIVILEGE}")]
     NotPermitted,
+    /// A network namespace could not be found out or entered.
+    #[error("cannot use the network namespace: {}", io::Error::from_raw_os_error(*.errno))]
+    Namespace {
+        /// Positive error number; `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` if the descriptor is none of a network namespace.
+        errno: i32,
+    },
     /// The kernel could not be asked.
     #[error("cannot ask the kernel for IPVS: {0}")]
     Request(RequestError),
     /// It answered something else.
     #[error("cannot ask the kernel for IPVS: {0}")]
     Reply(ReplyError),
+}
+
+impl OpenError {
+    pub(crate) fn namespace(error: &io::Error) -> Self {
+        Self::Namespace { errno: error.raw_os_error().unwrap_or(errno::EINVAL) }
+    }
 }
 
 impl From<RequestError> for OpenError {
@@ -101,6 +114,11 @@ pub enum CommandError {
         /// Why.
         cause: RequestError,
     },
+    /// The service exists and was made by another program: it was left alone.
+    Foreign {
+        /// The command that was not given.
+        command: Box<Command>,
+    },
     /// The kernel accepted it and kept something else: it is older than the setting.
     Ignored {
         /// The command.
@@ -117,7 +135,9 @@ impl CommandError {
     #[must_use]
     pub fn command(&self) -> &Command {
         match self {
-            Self::Failed { command, .. } | Self::Ignored { command } => command,
+            Self::Failed { command, .. }
+            | Self::Foreign { command }
+            | Self::Ignored { command } => command,
         }
     }
 
@@ -126,7 +146,7 @@ impl CommandError {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Failed { cause, .. } => cause.errno(),
-            Self::Ignored { .. } => None,
+            Self::Foreign { .. } | Self::Ignored { .. } => None,
         }
     }
 }
@@ -141,6 +161,11 @@ impl fmt::Display for CommandError {
                     None => Ok(()),
                 }
             }
+            Self::Foreign { command } => write!(
+                f,
+                "did not {command}: it exists, and another program (keepalived, ipvsadm, kube-proxy) made it; stop that program, or name \
+                 the service as owned to take it over"
+            ),
             Self::Ignored { command } => write!(
                 f,
                 "the kernel took \"{command}\" and ignored part of it; GUE tunnels need Linux 5.2, GRE tunnels 5.3"
@@ -182,6 +207,10 @@ fn remedy(command: &Command, error: i32) -> Option<String> {
         (errno::ENODEV, Command::StartDaemon(daemon)) => {
             format!("there is no interface {} in this network namespace", daemon.interface)
         }
+        (errno::EINVAL, Command::StartDaemon(_)) => {
+            "the group must be a multicast address, and no service may have destinations of the other address family".to_owned()
+        }
+        (errno::ENOPROTOOPT, _) => "the kernel is unloading its IPVS module: try again".to_owned(),
         (errno::EINVAL, Command::SetTimeouts(_)) => "a timeout is too long for the kernel".to_owned(),
         _ => return None,
     };

@@ -12,9 +12,10 @@
 //!  current: Table --+
 //! ```
 //!
-//! The kernel does not note who made a service, so the caller names the keys it **owns**: only those and the desired ones
-//! are ever touched. Write them down before `apply`; keys can be written and read ([`core::fmt::Display`],
-//! [`core::str::FromStr`]).
+//! The kernel does not note who made a service, so the caller names the keys it **owns**: only those, and desired ones that do not
+//! exist yet, are ever touched, so that several programs can share a kernel. Write the desired keys down before `apply`, and own
+//! afterwards those in [`Report::created`]; keys can be written and read ([`core::fmt::Display`], [`core::str::FromStr`]). To take over
+//! what another program made, name it as owned.
 //!
 //! # Example
 //!
@@ -39,21 +40,30 @@
 //!
 //! And to take it away again: `client.apply(&Table::new(), &owned)`.
 //!
-//! The same without a kernel, which is how to test code that uses this crate:
+//! The same without a kernel, which is how to test code that uses this crate: [`FakeKernel`] answers as the kernel does (a test of this
+//! crate compares the two), and both are a [`Backend`].
 //!
 //! ```
 //! # use ipvs::*;
 //! # use std::collections::BTreeSet;
 //! let mut desired = Table::new();
 //! desired.insert(Service::new("udp/192.0.2.1:53".parse()?, Scheduler::SourceHash));
-//! let mut kernel = Table::new();
-//! for command in plan(&kernel.clone(), &desired, &BTreeSet::new()) {
-//!     assert_eq!(command.to_string(), "add service udp/192.0.2.1:53 (sh)");
-//!     kernel.execute(&command).unwrap();
-//! }
-//! assert_eq!(kernel, desired);
+//! let mut kernel: Box<dyn Backend> = Box::new(FakeKernel::new());
+//! let report = kernel.apply(&desired, &BTreeSet::new()).unwrap();
+//! assert_eq!(report.commands[0].to_string(), "add service udp/192.0.2.1:53 (sh)");
+//! assert_eq!(kernel.table(&mut |_| true).unwrap(), desired);
 //! # Ok::<(), ParseKeyError>(())
 //! ```
+//!
+//! # Which type for what
+//!
+//! | | identity | settings | as the kernel has it |
+//! |---|---|---|---|
+//! | service | [`ServiceKey`] | [`Service`], checked by [`ServiceBuilder`] | [`ServiceStatus`], with counters |
+//! | destination | [`DestinationKey`] | [`Destination`] | [`DestinationStatus`], with counters and connections |
+//! | sync daemon | [`SyncRole`] | [`SyncDaemon`] | [`SyncDaemon`] |
+//!
+//! [`Connections`] are the kernel's connection table. [`codec`] has the octets of every message.
 //!
 //! # What it does not do
 //!
@@ -65,12 +75,18 @@
 
 mod apply;
 mod attrs;
+mod backend;
+mod builder;
 mod client;
+pub mod codec;
 mod command;
+mod connection;
 mod daemon;
 mod destination;
 mod error;
+mod fake;
 mod key;
+mod namespace;
 mod plan;
 mod reply;
 mod request;
@@ -82,15 +98,19 @@ mod table;
 mod testing;
 
 pub use apply::Report;
+pub use backend::Backend;
+pub use builder::{MismatchError, ServiceBuilder, ServiceError};
 pub use client::Client;
 pub use command::Command;
+pub use connection::{Connection, ConnectionState, Connections, Origin};
 pub use daemon::{Information, SyncDaemon, SyncRole, Timeouts};
 pub use destination::{
     Destination, DestinationError, ForwardingMethod, Thresholds, Tunnel, TunnelChecksum, Weight,
 };
 pub use error::{CommandError, OpenError, ReadError};
+pub use fake::FakeKernel;
 pub use key::{AddressFamily, DestinationKey, ParseKeyError, Protocol, ServiceKey};
-pub use plan::plan;
+pub use plan::{foreign, plan};
 pub use reply::{DestinationStatus, ReplyError, ServiceStatus};
 pub use scheduler::{Name, NameError, Scheduler};
 pub use service::{Netmask, Persistence, PersistenceError, Service, ServiceFlags};

@@ -119,3 +119,33 @@ pub(crate) fn table() -> impl Strategy<Value = Table> {
         table
     })
 }
+
+/// Two tables, the second of which has some of the first's services and destinations, changed or not.
+pub(crate) fn related_table() -> impl Strategy<Value = (Table, Table)> {
+    let change =
+        (any::<u8>(), service(), proptest::collection::vec((any::<u8>(), destination()), 5));
+    (table(), table(), proptest::collection::vec(change, 6)).prop_map(
+        |(first, mut second, changes)| {
+            for ((key, entry), (fate, other, destinations)) in first.iter().zip(changes) {
+                if fate % 4 == 0 {
+                    continue;
+                }
+                let service = entry.service().clone();
+                let service =
+                    if fate % 4 == 1 { service } else { service.with_flags(other.flags()) };
+                let copy = second.insert(service);
+                for (present, (fate, other)) in entry.destinations().zip(destinations) {
+                    match fate % 5 {
+                        0 => {}
+                        1 => drop(copy.insert(other)),
+                        2 => drop(copy.insert(present.with_weight(Weight::QUIESCED))),
+                        3 => drop(copy.insert(present.with_weight(other.weight()))),
+                        _ => drop(copy.insert(*present)),
+                    }
+                }
+                assert!(second.contains(key));
+            }
+            (first, second)
+        },
+    )
+}

@@ -29,6 +29,8 @@ pub mod errno {
     pub const EAFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
     /// The interface has no such address.
     pub const EADDRNOTAVAIL: i32 = Errno::ADDRNOTAVAIL.raw_os_error();
+    /// The facility is being taken away.
+    pub const ENOPROTOOPT: i32 = Errno::NOPROTOOPT.raw_os_error();
     /// The receive buffer overflowed.
     pub const ENOBUFS: i32 = Errno::NOBUFS.raw_os_error();
 }
@@ -44,6 +46,14 @@ pub struct Refusal {
     /// Offset of the attribute at fault in the request, in octets from the message header
     /// (`NLMSGERR_ATTR_OFFS`).
     pub offset: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal with this (positive) error number and no words, as most of the kernel's are: for what stands in for a kernel.
+    #[must_use]
+    pub const fn new(errno: i32) -> Self {
+        Self { errno, message: None, offset: None }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -58,8 +58,20 @@ fn statistics_count_connections_and_survive_changes() {
         desired.service_mut(&web().key()).unwrap().insert(real.with_weight(Weight::from(7)));
         lab.apply(&desired);
         assert_eq!(lab.client.service(&web().key()).unwrap().unwrap().statistics.connections, 3);
-        lab.one(Command::Zero(Some(web().key()))).unwrap();
-        assert_eq!(lab.client.service(&web().key()).unwrap().unwrap().statistics.connections, 0);
+        for zero in [Command::Zero(Some(web().key())), Command::Zero(None)] {
+            let connection = TcpStream::connect((VIP, 80)).unwrap();
+            drop((connection, listener.accept().unwrap()));
+            let counted = lab::eventually(Duration::from_secs(20), || {
+                let status = lab.client.service(&web().key()).unwrap().unwrap();
+                (status.statistics.connections != 0).then_some(())
+            });
+            assert!(counted.is_some());
+            lab.one(zero).unwrap();
+            assert_eq!(
+                lab.client.service(&web().key()).unwrap().unwrap().statistics.connections,
+                0
+            );
+        }
     });
 }
 
@@ -175,6 +187,32 @@ fn foreign_services_are_not_touched() {
         assert_eq!(lab.ipvsadm("-Sn"), before);
         // Owned and gone already: nothing to do.
         assert_eq!(lab.client.apply(&Table::new(), &owned).unwrap(), Report::default());
+    });
+}
+
+#[test]
+fn a_desired_service_of_another_program_is_left_alone() {
+    lab::need!(ipvs, ipvsadm, netns);
+    Lab::run(|lab| {
+        lab.ipvsadm("-A -t 192.0.2.1:80 -s lc");
+        lab.ipvsadm("-a -t 192.0.2.1:80 -r 10.0.0.11:80 -m -w 3");
+        let before = lab.ipvsadm("-Sn");
+        let other = Service::new(ServiceKey::tcp(VIP, 81), Scheduler::RoundRobin);
+        let real = |port| server("10.0.0.12", port, ForwardingMethod::DirectRoute);
+        let desired = table([(web(), vec![real(80)]), (other.clone(), vec![real(81)])]);
+        let report = lab.client.apply(&desired, &BTreeSet::new()).unwrap();
+        assert!(matches!(report.failures.as_slice(), [CommandError::Foreign { .. }]), "{report:?}");
+        assert_eq!(report.created, BTreeSet::from([other.key()]));
+        let text = report.failures[0].to_string();
+        assert!(text.contains("tcp/192.0.2.1:80") && text.contains("another program"), "{text}");
+        let now = lab.ipvsadm("-Sn");
+        assert!(before.lines().all(|line| now.lines().any(|other| other == line)), "{now}");
+        assert_eq!(now.lines().count(), 4);
+
+        // What is as desired already is no conflict, whoever made it.
+        let theirs = lab.client.table(|key| *key == web().key()).unwrap();
+        let report = lab.client.apply(&theirs, &BTreeSet::new()).unwrap();
+        assert_eq!(report, Report::default());
     });
 }
 

@@ -58,37 +58,75 @@ fn sync_daemons() {
     lab::need!(ipvs, ipvsadm, netns);
     Lab::run(|lab| {
         let interface: Name = "eth0".parse().unwrap();
-        let mut master = SyncDaemon::new(SyncRole::Master, interface.clone(), 3);
-        master.group = Some([224, 0, 0, 82].into());
-        master.port = Some(8900);
-        master.ttl = Some(2);
-        let backup = SyncDaemon::new(SyncRole::Backup, interface, 4);
         let nowhere = SyncDaemon::new(SyncRole::Master, "nothere0".parse().unwrap(), 1);
         let error = lab.one(Command::StartDaemon(nowhere)).unwrap_err();
         assert!(error.to_string().contains("no interface nothere0"), "{error}");
+        let mut unicast = SyncDaemon::new(SyncRole::Master, interface.clone(), 1);
+        unicast.group = Some([192, 0, 2, 9].into());
+        let error = lab.one(Command::StartDaemon(unicast)).unwrap_err();
+        assert!(error.to_string().contains("must be a multicast address"), "{error}");
 
-        lab.one(Command::StartDaemon(master.clone())).unwrap();
-        lab.one(Command::StartDaemon(backup.clone())).unwrap();
-        assert_eq!(lab.one(Command::StartDaemon(backup)).unwrap_err().errno(), Some(errno::EEXIST));
-        let daemons = lab.client.daemons().unwrap();
-        assert_eq!(daemons.len(), 2);
-        assert_eq!((daemons[0].role, daemons[0].sync_id), (SyncRole::Master, 3));
-        assert_eq!(
-            (daemons[0].group, daemons[0].port, daemons[0].ttl),
-            (master.group, master.port, master.ttl)
-        );
-        assert_eq!(
-            (daemons[1].role, daemons[1].sync_id, daemons[1].port),
-            (SyncRole::Backup, 4, Some(8848))
-        );
-        let shown = lab.ipvsadm("-Ln --daemon");
-        assert!(shown.contains("mcast=eth0, syncid=3") && shown.contains("port=8900"), "{shown}");
-
-        for role in [SyncRole::Master, SyncRole::Backup] {
-            lab.one(Command::StopDaemon(role)).unwrap();
-            assert_eq!(lab.one(Command::StopDaemon(role)).unwrap_err().errno(), Some(errno::ESRCH));
+        // Every attribute in both roles, IPv4 and IPv6.
+        for (group, len) in [("224.0.0.82", 1400), ("ff05::82", 1300)] {
+            let mut daemons = [
+                SyncDaemon::new(SyncRole::Master, interface.clone(), 3),
+                SyncDaemon::new(SyncRole::Backup, interface.clone(), 4),
+            ];
+            for daemon in &mut daemons {
+                daemon.group = Some(group.parse().unwrap());
+                daemon.port = Some(8900);
+                daemon.ttl = Some(2);
+                daemon.max_message_len = Some(len);
+                lab.one(Command::StartDaemon(daemon.clone())).unwrap();
+                let again = lab.one(Command::StartDaemon(daemon.clone())).unwrap_err();
+                assert_eq!(again.errno(), Some(errno::EEXIST));
+            }
+            assert_eq!(lab.client.daemons().unwrap(), daemons);
+            let shown = lab.ipvsadm("-Ln --daemon");
+            for part in [
+                "master sync daemon (mcast=eth0, syncid=3",
+                "backup sync daemon (mcast=eth0, syncid=4",
+                group,
+            ] {
+                assert!(shown.contains(part), "{shown}");
+            }
+            for role in [SyncRole::Master, SyncRole::Backup] {
+                lab.one(Command::StopDaemon(role)).unwrap();
+                let again = lab.one(Command::StopDaemon(role)).unwrap_err();
+                assert_eq!(again.errno(), Some(errno::ESRCH));
+            }
+            assert_eq!(lab.client.daemons(), Ok(Vec::new()));
         }
-        assert_eq!(lab.client.daemons(), Ok(Vec::new()));
+
+        // What is not asked for.
+        lab.one(Command::StartDaemon(SyncDaemon::new(SyncRole::Backup, interface, 0))).unwrap();
+        let daemon = lab.client.daemons().unwrap().remove(0);
+        assert_eq!(
+            (daemon.group, daemon.port, daemon.ttl, daemon.max_message_len),
+            (Some([224, 0, 0, 81].into()), Some(8848), Some(1), Some(1472))
+        );
+    });
+}
+
+#[test]
+fn a_client_of_another_namespace() {
+    lab::need!(ipvs, ipvsadm, netns);
+    Lab::run(|lab| {
+        let elsewhere = lab::Namespace::new().unwrap();
+        let handle = elsewhere.run(|| std::fs::File::open("/proc/thread-self/ns/net").unwrap());
+        let mut other = Client::open_in(&handle).unwrap();
+        assert_eq!(other.execute(&[Command::NewService(web())]), [Ok(())]);
+        assert_eq!(other.services().unwrap().len(), 1);
+        assert_eq!(lab.client.services().unwrap(), [], "the caller stayed where it was");
+        assert_eq!(lab.listed(""), [""; 0]);
+        let shown = elsewhere.output(std::process::Command::new("ipvsadm").arg("-Sn")).unwrap();
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("-A -t 192.0.2.1:80 -s rr"));
+        // Its connections are those of its namespace, wherever it is asked.
+        assert_eq!(other.connections(10).unwrap().entries, []);
+
+        let file = std::fs::File::open("/proc/version").unwrap();
+        let error = Client::open_in(&file).unwrap_err();
+        assert!(matches!(error, OpenError::Namespace { .. }), "{error}");
     });
 }
 

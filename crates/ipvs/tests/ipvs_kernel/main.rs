@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic is this program's way to fail")]
 
 mod changes;
+mod connections;
+mod differential;
 mod kernel;
 mod objects;
 

@@ -1,0 +1,113 @@
+//! The octets of the kernel's `IPVS` family, without a kernel: for tools that record, replay or inspect messages, and for sockets other
+//! than [`Client`](crate::Client)'s.
+//!
+//! All of it is what stands behind `nlmsghdr`: `genlmsghdr` and attributes. The message type is the number of the family, which the
+//! kernel's `nlctrl` tells. Numbers are in the machine's order, as netlink has them.
+//!
+//! ```
+//! use ipvs::{Command, Scheduler, Service, codec};
+//!
+//! let service = Service::new("tcp/192.0.2.1:80".parse()?, Scheduler::RoundRobin);
+//! let octets = codec::command(&Command::NewService(service.clone()));
+//! // The kernel describes a service as one asks for it, and adds counters.
+//! assert_eq!(codec::service(&octets).unwrap().service, service);
+//! # Ok::<(), ipvs::ParseKeyError>(())
+//! ```
+
+use crate::attrs::command;
+use crate::command::Command;
+use crate::daemon::{Information, SyncDaemon, Timeouts};
+use crate::key::{AddressFamily, ServiceKey};
+use crate::reply::{self, DestinationStatus, ReplyError, ServiceStatus};
+use crate::request;
+
+/// What the kernel can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Question {
+    /// `GET_INFO`; the answer is read by [`information`].
+    Information,
+    /// `GET_CONFIG`; the answer is read by [`timeouts`].
+    Timeouts,
+    /// `GET_DAEMON`, a dump; each answer is read by [`daemon`].
+    Daemons,
+    /// `GET_SERVICE`, a dump; each answer is read by [`service`].
+    Services,
+    /// `GET_SERVICE` of one; the answer is read by [`service`].
+    Service(ServiceKey),
+    /// `GET_DEST`, a dump; each answer is read by [`destination`].
+    Destinations(ServiceKey),
+}
+
+impl Question {
+    /// Whether the request needs `NLM_F_DUMP`. The kernel refuses the other form.
+    #[must_use]
+    pub const fn is_dump(&self) -> bool {
+        matches!(self, Self::Daemons | Self::Services | Self::Destinations(_))
+    }
+}
+
+/// The message of a command.
+#[must_use]
+pub fn command(command: &Command) -> Vec<u8> {
+    request::change(0, command).payload().to_vec()
+}
+
+/// The message of a question.
+#[must_use]
+pub fn question(question: &Question) -> Vec<u8> {
+    let request = match question {
+        Question::Information => request::ask(0, command::GET_INFO),
+        Question::Timeouts => request::ask(0, command::GET_CONFIG),
+        Question::Daemons => request::ask(0, command::GET_DAEMON),
+        Question::Services => request::ask(0, command::GET_SERVICE),
+        Question::Service(key) => request::ask_service(0, command::GET_SERVICE, key),
+        Question::Destinations(key) => request::ask_service(0, command::GET_DEST, key),
+    };
+    request.payload().to_vec()
+}
+
+/// Reads a service.
+///
+/// # Errors
+///
+/// [`ReplyError`] names the attribute that is missing or malformed.
+pub fn service(message: &[u8]) -> Result<ServiceStatus, ReplyError> {
+    reply::service(message)
+}
+
+/// Reads a destination. `family` is its service's, for kernels before 3.18, which do not tell a destination's own.
+///
+/// # Errors
+///
+/// [`ReplyError`] names the attribute that is missing or malformed.
+pub fn destination(message: &[u8], family: AddressFamily) -> Result<DestinationStatus, ReplyError> {
+    reply::destination(message, family)
+}
+
+/// Reads a sync daemon.
+///
+/// # Errors
+///
+/// [`ReplyError`] names the attribute that is missing or malformed.
+pub fn daemon(message: &[u8]) -> Result<SyncDaemon, ReplyError> {
+    reply::daemon(message)
+}
+
+/// Reads the timeouts of connections.
+///
+/// # Errors
+///
+/// [`ReplyError`] names the attribute that is missing or malformed.
+pub fn timeouts(message: &[u8]) -> Result<Timeouts, ReplyError> {
+    reply::timeouts(message)
+}
+
+/// Reads version and size.
+///
+/// # Errors
+///
+/// [`ReplyError`] names the attribute that is missing or malformed.
+pub fn information(message: &[u8]) -> Result<Information, ReplyError> {
+    reply::information(message)
+}
