@@ -18,7 +18,7 @@ pub const UNSOLICITED_NA_LEN: usize = 86;
 /// `ICMPv6` header and body of a neighbour advertisement with one option.
 const ICMP_LEN: u16 = 32;
 
-const BROADCAST: [u8; 6] = [0xff; 6];
+pub(crate) const BROADCAST: [u8; 6] = [0xff; 6];
 
 /// `ff02::1` and its Ethernet address (RFC 2464 §7).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -76,7 +76,8 @@ pub fn unsolicited_na(
     let body: [u8; 24] = concat(&[&target.octets(), &[2, 1], &mac]);
     let flags = NeighborAdvertisementHeader { router, solicited: false, r#override: true };
     let mut icmp = Icmpv6Header::new(Icmpv6Type::NeighborAdvertisement(flags));
-    icmp.checksum = icmp_checksum(source, &icmp.to_bytes(), &body);
+    let message: [u8; 32] = concat(&[&icmp.to_bytes(), &body]);
+    icmp.checksum = internet_checksum(source, ALL_NODES, &message);
     let ip = Ipv6Header {
         payload_length: ICMP_LEN,
         next_header: IpNumber::IPV6_ICMP,
@@ -90,20 +91,20 @@ pub fn unsolicited_na(
     concat(&[&ethernet.to_bytes(), &ip.to_bytes(), &icmp.to_bytes(), &body])
 }
 
-/// The checksum over pseudo-header (RFC 8200 §8.1), `header` with a checksum field of 0, and `body`.
-fn icmp_checksum(source: Ipv6Addr, header: &[u8], body: &[u8]) -> u16 {
+/// The `ICMPv6` checksum of a message: over pseudo-header (RFC 8200 §8.1) and message. 0 if the message has a right one.
+pub(crate) fn internet_checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let sum = Sum16BitWords::new()
         .add_16bytes(source.octets())
-        .add_16bytes(ALL_NODES.octets())
-        .add_2bytes(ICMP_LEN.to_be_bytes())
+        .add_16bytes(destination.octets())
+        .add_4bytes(length.to_be_bytes())
         .add_2bytes([0, IpNumber::IPV6_ICMP.0])
-        .add_slice(header)
-        .add_slice(body);
+        .add_slice(message);
     sum.ones_complement().to_be() // the sum is in memory order
 }
 
 /// Joins parts whose lengths sum up to `N`.
-fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+pub(crate) fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut whole = [0; N];
     let octets = parts.iter().copied().flatten();
     debug_assert_eq!(octets.clone().count(), N, "the parts do not fill the frame");

@@ -13,9 +13,15 @@ const _: () = assert!(size_of::<libc::sockaddr_ll>() == 20, "LEN is wrong here")
 
 impl LinkLayerAddress {
     pub(crate) fn new(interface: u32) -> Self {
+        // The kernel takes the protocol from the frame.
+        Self::receiving(interface, 0)
+    }
+
+    /// Where frames of one Ethernet type are received.
+    pub(crate) fn receiving(interface: u32, protocol: u16) -> Self {
         Self(libc::sockaddr_ll {
             sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
-            sll_protocol: 0, // the kernel takes it from the frame
+            sll_protocol: protocol.to_be(),
             sll_ifindex: interface.cast_signed(),
             sll_hatype: 0,
             sll_pkttype: 0,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vrrp_fsm::{Config, ConfigError, Fault, TrackerId, VirtualRouter as Machine};
+use vrrp_fsm::{Config, ConfigError, Fault, State, TrackerId, VirtualRouter as Machine};
 
 use crate::addresses::Held;
 use crate::announce::Schedule;
@@ -141,6 +141,10 @@ impl Instance {
         self.machine.handle_config(now, config.priority(tracking.priority()))?;
         self.tracking = tracking;
         self.guard = guard;
+        if let Some(guard) = &self.guard {
+            // One that is new has not heard of it.
+            guard.handle_master(self.machine.reported_state() == State::Master);
+        }
         let differ = self.addresses.replace(held, owner);
         if differ || settings.announcements != self.settings.announcements {
             self.schedule = Schedule::new(settings.announcements);

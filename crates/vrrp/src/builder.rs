@@ -19,7 +19,7 @@ use vrrp_fsm::{GuardConfig, Verdict, VirtualRouter as Machine};
 use crate::addresses::Addresses;
 use crate::error::BuildError;
 use crate::event::EventSink;
-use crate::guard::{Guard, GuardThread, Party, Question};
+use crate::guard::{Guard, GuardThread, Party, Question, SharedGuard};
 use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
@@ -44,7 +44,7 @@ pub struct RouterBuilder {
     virtual_routers: Vec<VirtualRouter>,
     sync_groups: Vec<SyncGroup>,
     /// By the names of the groups.
-    group_guards: Vec<(Arc<str>, GuardConfig, Guard)>,
+    group_guards: Vec<(Arc<str>, GuardConfig, SharedGuard)>,
     run_directory: PathBuf,
     release_timeout: Duration,
     event_capacity: usize,
@@ -57,7 +57,7 @@ pub(crate) struct SyncGroup {
     pub(crate) name: Arc<str>,
     /// The names of virtual routers.
     pub(crate) members: Vec<String>,
-    pub(crate) guard: Option<(GuardConfig, Guard)>,
+    pub(crate) guard: Option<(GuardConfig, SharedGuard)>,
 }
 
 impl Default for RouterBuilder {
@@ -143,12 +143,23 @@ impl RouterBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sync_group_guard(
-        mut self,
+        self,
         group: impl AsRef<str>,
         config: GuardConfig,
         ask: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
     ) -> Self {
-        self.group_guards.push((Arc::from(group.as_ref()), config, Guard::new(ask)));
+        self.sync_group_guarded_by(group, config, ask)
+    }
+
+    /// As [`RouterBuilder::sync_group_guard`], with a guard that is ready-made: [`VipProbe`](crate::VipProbe),
+    /// [`GatewayPing`](crate::GatewayPing), ...
+    pub fn sync_group_guarded_by(
+        mut self,
+        group: impl AsRef<str>,
+        config: GuardConfig,
+        guard: impl Guard + 'static,
+    ) -> Self {
+        self.group_guards.push((Arc::from(group.as_ref()), config, SharedGuard::new(guard)));
         self
     }
 

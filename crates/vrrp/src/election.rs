@@ -10,6 +10,7 @@ use reactor::Clock;
 use std::time::Instant;
 
 use crate::error::CampaignError;
+use crate::guard::SharedGuard;
 use crate::handle::{CampaignId, Command, Granted, Handle, Index, Lost};
 
 /// How often an unready service is asked again.
@@ -193,10 +194,12 @@ impl Leadership {
         &self.name
     }
 
-    /// A number that shared storage can use to refuse an old Master; `None`, because VRRP alone cannot supply one.
+    /// A number that shared storage can use to refuse an old Master. VRRP alone cannot supply one: `None` unless the virtual
+    /// router's guard does and has it now, as [`LockFile`](crate::LockFile) does while its lease lasts. Members of a sync group
+    /// have theirs of the group's guard itself.
     #[must_use]
-    pub const fn fencing_token(&self) -> Option<u64> {
-        None
+    pub fn fencing_token(&self) -> Option<u64> {
+        self.granted.guard.as_ref().and_then(SharedGuard::fencing_token)
     }
 
     /// Resigns and waits until the addresses are gone, at most `timeout`; whether they are.

@@ -1,4 +1,16 @@
-//! Guards: code of the caller's that is asked before a silent Master is replaced, on a thread of its own.
+//! Guards: who is asked before a silent Master is replaced, on a thread of its own.
+
+mod combine;
+mod echo;
+mod lease;
+mod lock_file;
+mod ping;
+mod vip_probe;
+
+pub use combine::{AllOf, AnyOf};
+pub use lock_file::{LockFile, LockFileError};
+pub use ping::{GatewayPing, PeerPing};
+pub use vip_probe::VipProbe;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -21,34 +33,65 @@ pub struct Question {
     pub name: Arc<str>,
     /// Its advertised addresses, which the Master has if it lives.
     pub addresses: Vec<IpAddr>,
+    /// The interface of each of these addresses, in their order.
+    pub interfaces: Vec<Arc<str>>,
     /// Why it would be Master.
     pub reason: Reason,
     /// How long the answer counts.
     pub deadline: Duration,
 }
 
-/// The caller's code.
-#[derive(Clone)]
-pub(crate) struct Guard(Arc<dyn Fn(&Question) -> Verdict + Send + Sync>);
+/// Who is asked before a silent Master is replaced. Closures are guards, too: see
+/// [`VirtualRouter::guard`](crate::VirtualRouter::guard).
+pub trait Guard: Send + Sync {
+    /// May the asker be Master? It runs on a thread of its own and may wait; see [`GuardConfig`](crate::GuardConfig) for how long.
+    fn ask(&self, question: &Question) -> Verdict;
 
-impl Guard {
-    pub(crate) fn new(ask: impl Fn(&Question) -> Verdict + Send + Sync + 'static) -> Self {
-        Self(Arc::new(ask))
+    /// The asker has become Master, also without having asked, or is it no longer. On the same thread.
+    fn handle_master(&self, master: bool) {
+        let _ = master;
     }
 
-    /// Whether it is the very same code.
+    /// A number that shared storage can use to refuse an old Master, if this guard supplies one and has it now. Called from any
+    /// thread; it must not wait.
+    fn fencing_token(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl<F: Fn(&Question) -> Verdict + Send + Sync> Guard for F {
+    fn ask(&self, question: &Question) -> Verdict {
+        self(question)
+    }
+}
+
+/// A guard in several hands.
+#[derive(Clone)]
+pub(crate) struct SharedGuard(Arc<dyn Guard>);
+
+impl SharedGuard {
+    pub(crate) fn new(guard: impl Guard + 'static) -> Self {
+        Self(Arc::new(guard))
+    }
+
+    /// See [`Guard::fencing_token`].
+    pub(crate) fn fencing_token(&self) -> Option<u64> {
+        self.0.fencing_token()
+    }
+
+    /// Whether it is the very same one.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl PartialEq for Guard {
+impl PartialEq for SharedGuard {
     fn eq(&self, other: &Self) -> bool {
         self.is(other)
     }
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for SharedGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Guard")
     }
@@ -66,23 +109,32 @@ type Asked = (Ticket, Question);
 /// The thread on which a guard is asked. It ends with its last answer after this is dropped; nobody waits for it.
 #[derive(Clone, Debug)]
 pub(crate) struct GuardThread {
-    guard: Guard,
-    questions: Sender<Asked>,
-    /// To take back what nobody waits for any more.
-    unread: Receiver<Asked>,
+    guard: SharedGuard,
+    questions: Latest<Asked>,
+    masterships: Latest<bool>,
 }
 
 impl GuardThread {
     /// A thread for this guard, in the network namespace of the calling thread.
-    pub(crate) fn start(guard: Guard, party: Party, handle: Handle) -> Result<Self, BuildError> {
-        let (questions, unread) = crossbeam_channel::bounded::<Asked>(1);
-        let (asked, ask) = (unread.clone(), Arc::clone(&guard.0));
+    pub(crate) fn start(
+        guard: SharedGuard,
+        party: Party,
+        handle: Handle,
+    ) -> Result<Self, BuildError> {
+        let (questions, masterships) = (Latest::new(), Latest::new());
+        let (asked, changed) = (questions.unread.clone(), masterships.unread.clone());
+        let thread = Asker { guard: guard.clone(), party, handle };
         let run = move || {
-            for (ticket, question) in asked {
-                // After a panic, as after the deadline, the default verdict counts.
-                match catch_unwind(AssertUnwindSafe(|| ask(&question))) {
-                    Ok(verdict) => handle.tell(Command::Verdict { party, ticket, verdict }),
-                    Err(_) => log::error!("{}: its guard panicked", question.name),
+            loop {
+                crossbeam_channel::select! {
+                    recv(asked) -> asked => match asked {
+                        Ok((ticket, question)) => thread.ask(ticket, &question),
+                        Err(_) => return,
+                    },
+                    recv(changed) -> master => match master {
+                        Ok(master) => thread.tell(master),
+                        Err(_) => return,
+                    },
                 }
             }
         };
@@ -90,18 +142,72 @@ impl GuardThread {
             .name("vrrp-guard".to_owned())
             .spawn(run)
             .map_err(|source| BuildError::Thread { source })?;
-        Ok(Self { guard, questions, unread })
+        Ok(Self { guard, questions, masterships })
     }
 
     /// Whether it is this guard's.
-    pub(crate) fn is_of(&self, guard: &Guard) -> bool {
+    pub(crate) fn is_of(&self, guard: &SharedGuard) -> bool {
         self.guard.is(guard)
     }
 
-    /// Asks, without waiting: a question that is not read yet is replaced, for nobody waits for its answer.
+    /// The guard.
+    pub(crate) fn guard(&self) -> SharedGuard {
+        self.guard.clone()
+    }
+
+    /// Asks, without waiting: a question that is not read yet is replaced, for nobody waits for its answer. After a panic in the
+    /// guard's code, as after the deadline, the default verdict counts.
     pub(crate) fn ask(&self, ticket: Ticket, question: Question) {
+        self.questions.send((ticket, question));
+    }
+
+    /// Tells that the asker has become Master, or is it no longer, without waiting.
+    pub(crate) fn handle_master(&self, master: bool) {
+        self.masterships.send(master);
+    }
+}
+
+/// What the thread has.
+struct Asker {
+    guard: SharedGuard,
+    party: Party,
+    handle: Handle,
+}
+
+impl Asker {
+    fn ask(&self, ticket: Ticket, question: &Question) {
+        match catch_unwind(AssertUnwindSafe(|| self.guard.0.ask(question))) {
+            Ok(verdict) => {
+                self.handle.tell(Command::Verdict { party: self.party, ticket, verdict });
+            }
+            Err(_) => log::error!("{}: its guard panicked", question.name),
+        }
+    }
+
+    fn tell(&self, master: bool) {
+        if catch_unwind(AssertUnwindSafe(|| self.guard.0.handle_master(master))).is_err() {
+            log::error!("a guard panicked when it was told of a mastership");
+        }
+    }
+}
+
+/// A channel of one, in which a newer message replaces an unread one.
+#[derive(Clone, Debug)]
+struct Latest<T> {
+    sender: Sender<T>,
+    /// To take back what nobody has read.
+    unread: Receiver<T>,
+}
+
+impl<T> Latest<T> {
+    fn new() -> Self {
+        let (sender, unread) = crossbeam_channel::bounded(1);
+        Self { sender, unread }
+    }
+
+    fn send(&self, message: T) {
         drop(self.unread.try_recv());
-        // There is room now, or else a panic has ended the thread: then the default verdict counts.
-        drop(self.questions.try_send((ticket, question)));
+        // There is room now: this is the only sender.
+        drop(self.sender.try_send(message));
     }
 }

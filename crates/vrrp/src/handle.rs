@@ -12,7 +12,7 @@ use vrrp_fsm::{Condition, State, Ticket, Verdict, Why};
 use crate::apply::ApplyError;
 use crate::election::Election;
 use crate::error::{RemoveError, SetTrackerError, Stopped, UnknownVirtualRouter};
-use crate::guard::Party;
+use crate::guard::{Party, SharedGuard};
 use crate::status::Status;
 use crate::virtual_router::VirtualRouter;
 
@@ -94,6 +94,8 @@ pub(crate) fn answer<T>(to: &Sender<T>, value: T) {
 pub(crate) struct Granted {
     pub(crate) term: u64,
     pub(crate) lost: Receiver<Lost>,
+    /// Who may supply a fencing token.
+    pub(crate) guard: Option<SharedGuard>,
 }
 
 /// We are not Master any more.

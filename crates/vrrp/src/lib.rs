@@ -64,7 +64,8 @@
 //!   hypervisor that stops the guest's clock is not covered.
 //! - A flood cannot silence a Master: due advertisements go out after every 64 datagrams.
 //! - Several [`Path`]s to [named peers](VirtualRouter::peer): one broken line between two hosts makes no second Master.
-//! - A [guard](VirtualRouter::guard), on a thread of its own, is asked before a Master that has fallen silent is replaced.
+//! - A [guard](VirtualRouter::guard), on a thread of its own, is asked before a Master that has fallen silent is replaced: ready-made
+//!   ones are [`VipProbe`], [`PeerPing`], [`GatewayPing`] and [`LockFile`].
 //! - A kernel filter passes our VRIDs only; advertisements of foreign ones cost no wake-up (and are not counted).
 //! - Thousands of addresses are added in chunks of about a millisecond, each announced as soon as it is present, with timers and
 //!   sockets served in between.
@@ -122,7 +123,9 @@ pub use error::{
     UnknownVirtualRouter,
 };
 pub use event::{Difference, Event, EventKind, Events};
-pub use guard::Question;
+pub use guard::{
+    AllOf, AnyOf, GatewayPing, Guard, LockFile, LockFileError, PeerPing, Question, VipProbe,
+};
 pub use handle::{Handle, Lost};
 pub use journal::JournalError;
 pub use orphans::{Orphan, remove_orphans};

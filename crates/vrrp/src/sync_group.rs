@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vrrp_fsm::{
-    GuardConfig, Instant, MemberId, Reason, SyncGroup as Machine, SyncGroupOutput, Ticket,
+    GuardConfig, Instant, MemberId, Reason, State, SyncGroup as Machine, SyncGroupOutput, Ticket,
 };
 
 use crate::builder::SyncGroup;
 use crate::error::BuildError;
 use crate::event::EventKind;
-use crate::guard::{Guard, GuardThread, Party, Question};
+use crate::guard::{GuardThread, Party, Question, SharedGuard};
 use crate::handle::Handle;
 use crate::instance::{Instance, Shared};
 use crate::status::SyncGroupStatus;
@@ -30,7 +30,7 @@ struct Group {
     machine: Machine,
     /// The virtual routers, by the place in which each was named.
     members: Vec<usize>,
-    guard: Option<(GuardConfig, Guard)>,
+    guard: Option<(GuardConfig, SharedGuard)>,
     thread: Option<GuardThread>,
 }
 
@@ -144,6 +144,9 @@ impl SyncGroups {
                     schedule(Party::Router(router), instance.poll_timeout(shared));
                 }
                 SyncGroupOutput::StateChanged { from, to } => {
+                    if let Some(thread) = &group.thread {
+                        thread.handle_master(to == State::Master);
+                    }
                     shared.events.emit(&group.name, EventKind::SyncGroupChanged { from, to });
                 }
                 SyncGroupOutput::AskPromotion { ticket, reason } => {
@@ -165,10 +168,11 @@ impl Group {
         // Without a thread the default verdict counts.
         let (Some(thread), Some((config, _))) = (&self.thread, &self.guard) else { return };
         let members = self.members.iter().filter_map(|index| instances.get(*index));
-        let addresses = members.flat_map(|one| one.machine.config().virtual_addresses.clone());
+        let (addresses, interfaces) = members.flat_map(Instance::advertised).unzip();
         let question = Question {
             name: Arc::clone(&self.name),
-            addresses: addresses.collect(),
+            addresses,
+            interfaces,
             reason,
             deadline: config.deadline,
         };

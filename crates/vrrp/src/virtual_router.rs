@@ -14,7 +14,7 @@ use vrrp_fsm::{
 
 use crate::address::VirtualAddress;
 use crate::error::BuildError;
-use crate::guard::{Guard, Question};
+use crate::guard::{Guard, Question, SharedGuard};
 use crate::path::Path;
 use vip_netlink::Announcements;
 
@@ -54,7 +54,7 @@ pub struct VirtualRouter {
     pub(crate) announcements: Announcements,
     pub(crate) track_link: bool,
     pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
-    pub(crate) guard: Option<Guard>,
+    pub(crate) guard: Option<SharedGuard>,
     template: Template,
 }
 
@@ -325,11 +325,18 @@ impl VirtualRouter {
     /// ```
     #[must_use]
     pub fn guard(
-        mut self,
+        self,
         config: GuardConfig,
         ask: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
     ) -> Self {
-        self.guard = Some(Guard::new(ask));
+        self.guarded_by(config, ask)
+    }
+
+    /// As [`VirtualRouter::guard`], with a guard that is ready-made: [`VipProbe`](crate::VipProbe), [`PeerPing`](crate::PeerPing),
+    /// [`GatewayPing`](crate::GatewayPing), [`LockFile`](crate::LockFile), [`AllOf`](crate::AllOf) and [`AnyOf`](crate::AnyOf) of them.
+    #[must_use]
+    pub fn guarded_by(mut self, config: GuardConfig, guard: impl Guard + 'static) -> Self {
+        self.guard = Some(SharedGuard::new(guard));
         self.configure(|template| template.guard(Some(config)))
     }
 

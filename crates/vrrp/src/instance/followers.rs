@@ -4,6 +4,7 @@ use crossbeam_channel::Sender;
 use vrrp_fsm::State;
 
 use super::{Instance, Shared};
+use crate::guard::GuardThread;
 use crate::handle::{CampaignId, Granted, Lost, answer};
 
 /// Who wants to be told, on other threads.
@@ -30,7 +31,7 @@ impl Instance {
 
     pub(crate) fn lead(&mut self, campaign: CampaignId) -> Option<Granted> {
         (self.machine.reported_state() == State::Master)
-            .then(|| self.followers.lead(campaign, self.machine.term()))
+            .then(|| self.followers.lead(campaign, self.machine.term(), self.guard.as_ref()))
     }
 
     pub(crate) fn resign(
@@ -59,7 +60,7 @@ impl Instance {
     pub(super) fn grant(&mut self) {
         let term = self.machine.term();
         for (campaign, reply) in core::mem::take(&mut self.followers.campaigns) {
-            let granted = self.followers.lead(campaign, term);
+            let granted = self.followers.lead(campaign, term, self.guard.as_ref());
             // Nobody listens: the campaign's time ran out in this moment, and its resignation is on the way.
             answer(&reply, granted);
         }
@@ -87,9 +88,9 @@ impl Instance {
 }
 
 impl Followers {
-    fn lead(&mut self, campaign: CampaignId, term: u64) -> Granted {
+    fn lead(&mut self, campaign: CampaignId, term: u64, guard: Option<&GuardThread>) -> Granted {
         let (tell, lost) = crossbeam_channel::bounded(1);
         self.leaders.push((campaign, tell));
-        Granted { term, lost }
+        Granted { term, lost, guard: guard.map(GuardThread::guard) }
     }
 }

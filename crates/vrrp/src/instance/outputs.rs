@@ -103,6 +103,9 @@ impl Instance {
                     let priority = self.machine.priority();
                     let kind = EventKind::StateChanged { from, to, reason, term, priority };
                     shared.events.emit(&self.name, kind);
+                    if let Some(guard) = &self.guard {
+                        guard.handle_master(to == State::Master);
+                    }
                     if to == State::Master {
                         self.grant();
                     } else {
@@ -176,18 +179,24 @@ impl Instance {
         self.faults = Some(now);
     }
 
+    /// The advertised addresses, each with its interface.
+    pub(crate) fn advertised(&self) -> impl Iterator<Item = (IpAddr, Arc<str>)> {
+        let own: Arc<str> = Arc::from(self.settings.interface.as_str());
+        self.settings.addresses.iter().filter(|address| address.advertised).map(move |address| {
+            let other = address.interface.as_deref();
+            (address.address(), other.map_or_else(|| Arc::clone(&own), Arc::from))
+        })
+    }
+
     fn ask(&self, ticket: Ticket, reason: Reason) {
         let config = self.machine.config();
         // Without a thread the default verdict counts.
         let (Some(guard), Some(GuardConfig { deadline, .. })) = (&self.guard, config.guard) else {
             return;
         };
-        let question = Question {
-            name: Arc::clone(&self.name),
-            addresses: config.virtual_addresses.clone(),
-            reason,
-            deadline,
-        };
+        let (addresses, interfaces) = self.advertised().unzip();
+        let question =
+            Question { name: Arc::clone(&self.name), addresses, interfaces, reason, deadline };
         guard.ask(ticket, question);
     }
 }

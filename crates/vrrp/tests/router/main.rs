@@ -19,6 +19,7 @@ mod errors;
 mod faults;
 mod flood;
 mod guard;
+mod guards;
 mod hostile;
 mod neighbours;
 mod order;
