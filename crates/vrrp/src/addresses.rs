@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 
 use journal::Journal;
 use reactor::Clock;
-use vip_netlink::{Address, Change, ChunkSize};
+use vip_netlink::{Address, Change, ChunkSize, Entry, Object};
 use vrrp_fsm::{EffectId, Wanted};
 
 use crate::links::Links;
-use crate::promotion::{self, Promotion};
+use crate::promotion::Promotion;
 
 /// One virtual address and what we know of it.
 #[derive(Debug)]
@@ -248,13 +248,19 @@ impl Addresses {
         links: &Links,
         text: &str,
     ) -> Option<Address> {
-        if promotion::undo(text) {
-            self.forget(text);
-            return None;
-        }
-        let Ok(address) = text.parse::<Address>() else {
-            self.forget(text);
-            return None;
+        let address = match text.parse::<Entry>() {
+            Ok(Entry::Object(Object::Address(address))) => address,
+            Ok(entry) => {
+                // What cannot be undone stays listed for the next start.
+                if kernel.undo(&entry).is_ok() {
+                    self.forget(text);
+                }
+                return None;
+            }
+            Err(_) => {
+                self.forget(text);
+                return None;
+            }
         };
         let wanted = self.held.iter_mut().find(|held| held.address.key() == address.key());
         if let Some(held) = wanted {
@@ -278,10 +284,16 @@ impl Addresses {
         }
     }
 
-    fn forget(&mut self, text: &str) {
+    /// Strikes an entry from the journal. One too many is harmless: the next start undoes what is not there.
+    pub(crate) fn forget(&mut self, text: &str) {
         if let Some(journal) = &mut self.journal {
             drop(journal.forget(text));
         }
+    }
+
+    /// The list of what is configured.
+    pub(crate) fn journal(&mut self) -> Option<&mut Journal> {
+        self.journal.as_mut()
     }
 
     fn keeps(&self, index: usize) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vip_netlink::SilenceError;
 use vrrp_fsm::{Config, ConfigError, Fault, State, TrackerId, VirtualRouter as Machine};
 
 use crate::addresses::Held;
@@ -103,6 +104,8 @@ impl Router {
             }
             (None, _) => None,
         };
+        let also = if changed.accepts() { &[] } else { held.as_slice() };
+        self.refuse(also).map_err(not_refused)?;
         let mut result = Ok(());
         self.with(router, |instance, shared| {
             result = instance.reconfigure(changed.clone(), config, held, guard, shared);
@@ -113,7 +116,7 @@ impl Router {
         if look_again {
             self.look_again();
         }
-        Ok(())
+        Ok(self.refuse(&[]).map_err(not_refused)?)
     }
 }
 
@@ -166,6 +169,10 @@ impl Instance {
     }
 }
 
+fn not_refused((virtual_router, source): (String, SilenceError)) -> BuildError {
+    BuildError::AcceptMode { virtual_router, source }
+}
+
 /// The first thing in which they differ that sockets, journals and handles were made for.
 fn fixed(
     former: &VirtualRouter,
@@ -184,6 +191,7 @@ fn fixed(
             former.journal_peer() != changed.journal_peer(),
             "the peer that its journal is named after",
         ),
+        (former.virtual_mac != changed.virtual_mac, "the virtual MAC address"),
         (
             former.has_authentication_header() != changed.has_authentication_header(),
             "whether there is an authentication header",

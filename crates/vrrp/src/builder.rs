@@ -11,12 +11,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use journal::Journal;
 use reactor::{Clock, Interest, Reactor};
 use vip_netlink::{Announcer, Client, Monitor, Pacer};
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 use vrrp_fsm::{GuardConfig, Verdict, VirtualRouter as Machine};
 
 use crate::addresses::Addresses;
+use crate::devices::{self, Devices};
 use crate::error::BuildError;
 use crate::event::EventSink;
 use crate::guard::{Guard, GuardThread, Party, Question, SharedGuard};
@@ -25,6 +27,7 @@ use crate::instance::{Instance, Shared};
 use crate::links::Links;
 use crate::outbox::Outbox;
 use crate::port::{Port, Wants};
+use crate::refusal::Refusal;
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
 use crate::socket::Device;
@@ -212,24 +215,31 @@ impl RouterBuilder {
         open("the event loop", reactor.register(&monitor, Interest::Readable, router::MONITOR))?;
         let mut kernel = Client::open()?;
         let links = Links::new(kernel.links()?);
-        let present = kernel.addresses()?;
-
         let machines = self.machines(&links)?;
+        may_change_addresses(&mut kernel, &links)?;
+        let mut journals = Vec::with_capacity(machines.len());
+        for (virtual_router, machine) in self.virtual_routers.iter().zip(&machines) {
+            let family = machine.config().family;
+            journals.push(open_journal(&self.run_directory, virtual_router, family)?);
+        }
+        let mut refusal = Refusal::default();
+        let (devices, removed) = self.devices(&mut kernel, &links, &mut journals, &mut refusal)?;
+        let links = Links::new(kernel.links()?);
+        let present = kernel.addresses()?;
         let ports = self.ports(&mut reactor, &links)?;
         let announcer = Announcer::open()?;
-        may_change_addresses(&mut kernel, &links)?;
         let mut leftovers = Vec::new();
         let mut instances = Vec::with_capacity(machines.len());
-        for (virtual_router, machine) in self.virtual_routers.iter().zip(machines) {
+        let routers = self.virtual_routers.iter().zip(machines);
+        for ((virtual_router, machine), (journal, left)) in routers.zip(journals) {
             let index = instances.len();
             let family = machine.config().family;
             let through = virtual_router.effective_paths().into_iter().filter_map(|path| {
-                let is_its =
-                    |port: &Port| (&port.device.name, port.family) == (&path.interface, family);
+                let interface = virtual_router.socket_interface(&path);
+                let is_its = |port: &Port| (&port.device.name, port.family) == (&interface, family);
                 ports.iter().position(is_its)
             });
             let through = through.collect();
-            let (journal, left) = open_journal(&self.run_directory, virtual_router, family)?;
             leftovers.extend(left.into_iter().map(|text| (index, text)));
             let held = held(virtual_router, &links, &present)?;
             let keep_foreign = machine.priority().is_owner();
@@ -252,6 +262,8 @@ impl RouterBuilder {
             announcer,
             links,
             pacer: Pacer::new(),
+            devices,
+            refusal,
             ports,
             events: EventSink::new(self.event_capacity),
             buffer: Shared::buffer(),
@@ -266,7 +278,12 @@ impl RouterBuilder {
             (commands, handle),
             self.release_timeout,
         );
-        // From here on the kernel is changed, and nothing can fail.
+        router.refuse(&[]).map_err(|(virtual_router, source)| BuildError::AcceptMode {
+            virtual_router,
+            source,
+        })?;
+        // From here on addresses are changed, and nothing can fail.
+        router.tell_removed(&removed);
         router.remove_leftovers(&leftovers);
         if self.remove_orphans {
             router.remove_orphans(&self.run_directory);
@@ -317,6 +334,40 @@ impl RouterBuilder {
         Ok(machines)
     }
 
+    /// Makes the interfaces of virtual MAC addresses, in the place of what dead processes have left of them. They are kept
+    /// quiet where the kernel can. Also returns which were removed.
+    fn devices(
+        &self,
+        kernel: &mut Client,
+        links: &Links,
+        journals: &mut [(Journal, Vec<String>)],
+        refusal: &mut Refusal,
+    ) -> Result<(Devices, Vec<(usize, String)>), BuildError> {
+        let (mut devices, mut removed) = (Devices::default(), Vec::new());
+        for (router, (journal, left)) in journals.iter_mut().enumerate() {
+            let names = devices::remove_leftovers(left, kernel, journal);
+            removed.extend(names.into_iter().map(|name| (router, name)));
+        }
+        for (router, (virtual_router, (journal, _))) in
+            self.virtual_routers.iter().zip(journals).enumerate()
+        {
+            let name = || virtual_router.name.to_string();
+            let family = virtual_router.decide_family()?;
+            let made = devices.make(router, (virtual_router, family), kernel, links, journal);
+            made.map_err(|source| BuildError::VirtualMac { virtual_router: name(), source })?;
+            if virtual_router.virtual_mac.is_some() {
+                let listed = journal.record(&refusal.entry());
+                listed.map_err(|source| BuildError::Journal { virtual_router: name(), source })?;
+            }
+        }
+        if let Err(error) = refusal.quieten(devices.indices(&Links::new(kernel.links()?))) {
+            log::warn!(
+                "switches may take a Backup for the holder of a virtual MAC address: {error}"
+            );
+        }
+        Ok((devices, removed))
+    }
+
     fn ports(&self, reactor: &mut Reactor, links: &Links) -> Result<Vec<Port>, BuildError> {
         let mut members: BTreeMap<(String, AddressFamily), (BTreeSet<usize>, bool)> =
             BTreeMap::new();
@@ -324,7 +375,8 @@ impl RouterBuilder {
             let family = virtual_router.decide_family()?;
             for path in virtual_router.effective_paths() {
                 let multicast = path.is_multicast();
-                let port = members.entry((path.interface, family)).or_default();
+                let interface = virtual_router.socket_interface(&path);
+                let port = members.entry((interface, family)).or_default();
                 port.0.insert(index);
                 port.1 |= multicast;
             }
@@ -337,7 +389,11 @@ impl RouterBuilder {
             let authentication_header = here().any(VirtualRouter::has_authentication_header);
             let wants = Wants { vrids, multicast, authentication_header };
             let members = members.iter().copied().collect();
-            let device = Device { name: name.clone(), index: link.index };
+            let is_device = here().any(|one| one.device_name().as_ref() == Some(&name));
+            let parent = link.parent.and_then(|parent| links.by_index(parent));
+            let parent = parent.filter(|_| is_device);
+            let parent = parent.map(|parent| (parent.name.clone(), parent.index));
+            let device = Device { name: name.clone(), index: link.index, parent };
             let token = router::port_token(ports.len());
             let port = Port::open(reactor, token, device, family, members, wants);
             ports.push(port.map_err(|source| socket_error(name, source))?);

@@ -208,6 +208,22 @@ pub enum BuildError {
         /// What is wrong with it.
         source: vip_netlink::InvalidAddress,
     },
+    /// The interface of its virtual MAC address cannot be made.
+    #[error("virtual router {virtual_router:?} cannot have a virtual MAC address")]
+    VirtualMac {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// Why.
+        source: crate::VirtualMacError,
+    },
+    /// Packets to its addresses cannot be refused.
+    #[error("virtual router {virtual_router:?} cannot do without Accept_Mode")]
+    AcceptMode {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// Why.
+        source: vip_netlink::SilenceError,
+    },
     /// Addresses cannot be announced.
     #[error("virtual addresses cannot be announced")]
     Announce {

@@ -18,11 +18,13 @@ use vrrp_fsm::{
 
 use crate::addresses::Addresses;
 use crate::announce::Schedule;
+use crate::devices::Devices;
 use crate::event::{EventKind, EventSink};
 use crate::guard::GuardThread;
 use crate::links::Links;
 use crate::outbox::Outbox;
 use crate::port::Port;
+use crate::refusal::Refusal;
 use crate::reports::{Reports, differences};
 use crate::virtual_router::VirtualRouter;
 use followers::Followers;
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     /// The rates of announcements on each interface.
     pub(crate) pacer: Pacer,
+    pub(crate) devices: Devices,
+    pub(crate) refusal: Refusal,
     pub(crate) ports: Vec<Port>,
     pub(crate) events: EventSink,
     pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
@@ -332,9 +336,9 @@ impl Instance {
 
     /// Every address is meant for the interface that has the wanted name now, as far as there is one.
     pub(crate) fn is_bound(&self, links: &Links) -> bool {
+        let usual = self.settings.address_interface();
         let installed = self.settings.addresses.iter().filter(|address| address.installed);
-        let names = installed
-            .map(|address| address.interface.as_deref().unwrap_or(&self.settings.interface));
+        let names = installed.map(|address| address.interface.as_deref().unwrap_or(&usual));
         // Thousands of addresses have the same name one after the other: it is looked up once.
         let mut last: Option<(&str, Option<u32>)> = None;
         self.addresses.held.iter().zip(names).all(|(held, name)| {
@@ -351,6 +355,14 @@ impl Instance {
     pub(crate) fn has_sockets_on(&self, link: &Link, shared: &Shared) -> bool {
         let mut devices = self.ports.iter().filter_map(|port| shared.ports.get(*port));
         devices.all(|port| port.device.name != link.name || port.device.index == link.index)
+    }
+
+    /// Whether the interface of its virtual MAC address, if it has one, is there and served by its sockets.
+    pub(crate) fn has_device(&self, shared: &Shared) -> bool {
+        self.settings.device_name().is_none_or(|name| {
+            let link = shared.links.by_name(&name);
+            link.is_some_and(|link| link.switched_on && self.has_sockets_on(link, shared))
+        })
     }
 
     /// The interface has another MAC address now: whoever knows ours by the old one has to learn.

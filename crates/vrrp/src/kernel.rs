@@ -6,9 +6,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use vip_netlink::{Address, Event, PresentAddress, Progress};
+use vip_netlink::{Address, Event, PresentAddress, Progress, SilenceError, Silenced};
 use vrrp_fsm::{Fault, PathId};
 
+use crate::addresses::{Held, with_causes};
 use crate::builder::held;
 use crate::event::EventKind;
 use crate::instance::{Instance, Shared};
@@ -88,7 +89,8 @@ impl Router {
             }
             Event::AddressAdded(present) => {
                 let interface = present.address.interface();
-                let candidate = self.shared.ports.iter().any(|port| port.device.index == interface);
+                let candidate =
+                    self.shared.ports.iter().any(|port| port.device.source() == interface);
                 self.changes.sources |=
                     candidate && !self.virtual_addresses.contains_key(&present.address.key());
             }
@@ -148,12 +150,13 @@ impl Router {
 
     /// Links that went down or came back; interfaces that were deleted and made again.
     pub(crate) fn apply_links(&mut self) {
-        let mut reopened = false;
+        let mut reopened = self.restore_devices();
         for index in 0..self.shared.ports.len() {
             let Some(port) = self.shared.ports.get_mut(index) else { continue };
             let Some(link) = self.shared.links.by_name(&port.device.name) else { continue };
+            let at = (link.index, link.parent);
             if link.index != port.device.index
-                && port.reopen(&mut self.reactor, port_token(index), link.index).is_ok()
+                && port.reopen(&mut self.reactor, port_token(index), at).is_ok()
             {
                 self.changes.sources = true;
                 reopened = true;
@@ -161,16 +164,94 @@ impl Router {
         }
         if self.rebind() || reopened {
             self.index();
+            if let Err((virtual_router, error)) = self.refuse(&[]) {
+                log::error!("{virtual_router}: {error}");
+            }
         }
         for index in 0..self.instances.len() {
             self.with(index, |instance, shared| {
                 // The interface of the addresses; that of another path is no fault, only its consequences are.
                 let link = shared.links.by_name(&instance.settings.interface);
-                let up = link.is_some_and(|link| link.up && instance.has_sockets_on(link, shared));
+                let up = link.is_some_and(|link| link.up && instance.has_sockets_on(link, shared))
+                    && instance.has_device(shared);
                 if instance.settings.track_link || up {
                     instance.set_fault(Fault::LinkDown, !up, shared);
                 }
             });
+        }
+    }
+
+    /// Makes interfaces of virtual MAC addresses anew that somebody has deleted, maybe with the ones below. Whether there were any.
+    fn restore_devices(&mut self) -> bool {
+        let missing = self.shared.devices.missing(&self.shared.links);
+        for index in &missing {
+            let Some(instance) = self.instances.get_mut(*index) else { continue };
+            let Shared { devices, kernel, links, .. } = &mut self.shared;
+            let Some(journal) = instance.addresses.journal() else { continue };
+            let made = devices.restore(*index, kernel, links, journal);
+            let name = instance.settings.device_name().unwrap_or_default();
+            let link = made.map_err(|error| with_causes(&error));
+            let link = link.and_then(|()| kernel.link(&name).map_err(|error| with_causes(&error)));
+            match link {
+                Ok(link) => drop(links.insert(link)),
+                // It stays away from the election, without its interface; the next news of a link try again.
+                Err(error) => log::error!("{}: {error}", instance.name),
+            }
+        }
+        if !missing.is_empty() {
+            let Shared { devices, refusal, links, .. } = &mut self.shared;
+            if let Err(error) = refusal.quieten(devices.indices(links)) {
+                log::warn!("{error}");
+            }
+        }
+        !missing.is_empty()
+    }
+
+    /// Refuses packets for the addresses of virtual routers without `Accept_Mode`, whoever is Master, and for `also`.
+    pub(crate) fn refuse(&mut self, also: &[Held]) -> Result<(), (String, SilenceError)> {
+        let of = |held: &Held| Silenced::refused(held.address.ip(), held.address.interface());
+        let mut refused: BTreeSet<Silenced> = also.iter().map(of).collect();
+        let mut first = String::new();
+        let entry = self.shared.refusal.entry();
+        for instance in self.instances.iter_mut().filter(|one| !one.settings.accepts()) {
+            if first.is_empty() {
+                first = instance.name.to_string();
+            }
+            if let Some(journal) = instance.addresses.journal() {
+                // Tables that cannot be listed are better than none: all they do after a crash is to refuse.
+                drop(journal.record(&entry));
+            }
+            refused.extend(instance.addresses.held.iter().map(of));
+        }
+        self.shared.refusal.refuse(refused).map_err(|error| (first, error))
+    }
+
+    /// After everything is released: the interfaces of virtual MAC addresses, and what was refused.
+    pub(crate) fn remove_surroundings(&mut self) {
+        let (shared, instances) = (&mut self.shared, &mut self.instances);
+        shared.devices.remove(&mut shared.kernel, |router, entry| {
+            if let Some(instance) = instances.get_mut(router) {
+                instance.addresses.forget(entry);
+            }
+        });
+        match shared.refusal.remove() {
+            Ok(()) => {
+                let entry = shared.refusal.entry();
+                for instance in instances {
+                    instance.addresses.forget(&entry);
+                }
+            }
+            Err(error) => log::error!("{error}"),
+        }
+    }
+
+    /// Tells of interfaces of virtual MAC addresses that dead processes had left.
+    pub(crate) fn tell_removed(&self, removed: &[(usize, String)]) {
+        for (router, name) in removed {
+            if let Some(instance) = self.instances.get(*router) {
+                let address = format!("interface {name}");
+                self.shared.events.emit(&instance.name, EventKind::LeftoverRemoved { address });
+            }
         }
     }
 
@@ -214,7 +295,7 @@ impl Router {
                 for ((path, port), settings) in
                     paths.into_iter().zip(instance.settings.effective_paths())
                 {
-                    let link = shared.ports.get(port).map(|port| port.device.index);
+                    let link = shared.ports.get(port).map(|port| port.device.source());
                     let own = || link.and_then(|link| source_address(family, link, usable));
                     let source = settings.source.or_else(own);
                     if source != instance.machine.source(path) || source.is_none() {
@@ -274,7 +355,9 @@ impl Router {
             };
             let take_over =
                 |(_, text): &(usize, String)| instance.addresses.take_over(kernel, links, text);
-            let removed: Vec<Address> = of_one.iter().filter_map(take_over).collect();
+            // What was made last goes first.
+            let mut removed: Vec<Address> = of_one.iter().rev().filter_map(take_over).collect();
+            removed.reverse();
             if let Some(address) = links.shown_all(&removed) {
                 events.emit(&instance.name, EventKind::LeftoverRemoved { address });
             }

@@ -91,6 +91,7 @@ mod addresses;
 mod announce;
 mod apply;
 mod builder;
+mod devices;
 mod election;
 mod error;
 mod event;
@@ -105,6 +106,7 @@ mod outbox;
 mod path;
 mod port;
 mod promotion;
+mod refusal;
 mod reports;
 mod router;
 mod running;
@@ -112,11 +114,13 @@ mod socket;
 mod status;
 mod sync_group;
 mod sys;
+mod virtual_mac;
 mod virtual_router;
 
 pub use address::{VirtualAddress, VirtualAddressError};
 pub use apply::ApplyError;
 pub use builder::RouterBuilder;
+pub use devices::VirtualMacError;
 pub use election::{Election, Leadership};
 pub use error::{
     BuildError, CampaignError, RemoveError, SetTrackerError, ShutdownError, Stopped,
@@ -134,6 +138,7 @@ pub use router::Router;
 pub use running::RunningRouter;
 pub use status::{PathStatus, Status, SyncGroupStatus, TrackerStatus, VirtualRouterStatus};
 pub use vip_netlink::Announcements;
+pub use virtual_mac::VirtualMac;
 pub use virtual_router::VirtualRouter;
 
 pub use vrrp_fsm::vrrp_proto::{

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use journal::Journal;
-use vip_netlink::{Address, Change, Client, QueryError};
+use vip_netlink::{Address, Change, Client, Entry, Object, QueryError};
 
 use crate::builder::network_namespace;
-use crate::promotion;
 
 /// An address that was removed, and by which journal it was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,24 +46,20 @@ pub(crate) fn sweep(directory: &Path, kernel: &mut Client) -> Vec<Orphan> {
         };
         // Locked by a living process, this one for example; or not to be trusted.
         let Ok((mut journal, entries)) = Journal::open(entry.path()) else { continue };
-        for text in entries {
-            if promotion::undo(&text) {
-                drop(journal.forget(&text));
-                continue;
-            }
-            let Ok(address) = text.parse::<Address>() else {
+        for text in entries.into_iter().rev() {
+            let Ok(entry) = text.parse::<Entry>() else {
                 drop(journal.forget(&text));
                 continue;
             };
-            // What cannot be removed now stays listed for the next start.
-            if let Some(Ok(change)) = kernel.remove(core::slice::from_ref(&address)).pop() {
-                drop(journal.forget(&text));
-                if change == Change::Made {
-                    orphans.push(Orphan { journal: name.to_owned(), address });
-                }
+            // What cannot be undone now stays listed for the next start.
+            let Ok(change) = kernel.undo(&entry) else { continue };
+            drop(journal.forget(&text));
+            if let (Entry::Object(Object::Address(address)), Change::Made) = (entry, change) {
+                orphans.push(Orphan { journal: name.to_owned(), address });
             }
         }
     }
+    orphans.reverse();
     orphans
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Port {
     /// The virtual routers that live here.
     pub(crate) members: Vec<usize>,
     wants: Wants,
+    /// On the interface of a virtual MAC address: the group is joined on the one below as well, whose MAC address switches are to know
+    /// as a member.
+    _membership: Option<ReceiveSocket>,
 }
 
 /// What the virtual routers of a port want to hear.
@@ -50,10 +53,27 @@ impl Port {
                 receiver.join(family.multicast_group())?;
             }
         }
+        let below = device.parent.clone().filter(|_| wants.multicast);
+        let membership = below.map(|(name, index)| {
+            let mut membership =
+                ReceiveSocket::open(&Device { name, index, parent: None }, family, &[])?;
+            membership.join(family.multicast_group())?;
+            io::Result::Ok(membership)
+        });
+        let membership = membership.transpose()?;
         let sender = SendSocket::open(&device, family)?;
         let register = |receiver| reactor.register(receiver, Interest::Readable, token);
         let registrations = receivers.iter().map(register).collect::<io::Result<_>>()?;
-        Ok(Self { device, family, receivers, sender, registrations, members, wants })
+        Ok(Self {
+            device,
+            family,
+            receivers,
+            sender,
+            registrations,
+            members,
+            wants,
+            _membership: membership,
+        })
     }
 
     /// Opens new sockets in the place of the old: the interface was deleted and is back under another index.
@@ -61,9 +81,11 @@ impl Port {
         &mut self,
         reactor: &mut Reactor,
         token: Token,
-        index: u32,
+        (index, parent): (u32, Option<u32>),
     ) -> io::Result<()> {
-        let device = Device { name: self.device.name.clone(), index };
+        let below = self.device.parent.clone();
+        let parent = below.map(|(name, former)| (name, parent.unwrap_or(former)));
+        let device = Device { name: self.device.name.clone(), index, parent };
         let (members, wants) = (self.members.clone(), self.wants.clone());
         let new = Self::open(reactor, token, device, self.family, members, wants)?;
         let old = core::mem::replace(self, new);

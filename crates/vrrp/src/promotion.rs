@@ -62,9 +62,3 @@ impl Promotion {
 fn entry(change: &SysctlChange) -> String {
     format!("{SYSCTL}{change}")
 }
-
-/// Puts back what a dead process had set, if this journal entry is about that; whether it is and could be.
-pub(crate) fn undo(entry: &str) -> bool {
-    let change = entry.strip_prefix(SYSCTL).and_then(|text| text.parse::<SysctlChange>().ok());
-    change.is_some_and(|change| change.undo().is_ok())
-}

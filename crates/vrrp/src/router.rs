@@ -259,6 +259,7 @@ impl Router {
         let until = Clock::now() + self.release_timeout;
         while !self.instances.iter().all(Instance::is_released) {
             if Clock::now() >= until {
+                self.shared.refusal.keep();
                 return Err(ShutdownError::Timeout {
                     timeout: self.release_timeout,
                     remaining: self.remaining(),
@@ -268,6 +269,7 @@ impl Router {
             self.turn(Some(next))
                 .map_err(|error| ShutdownError::Loop { error: error.to_string() })?;
         }
+        self.remove_surroundings();
         Ok(())
     }
 

@@ -48,6 +48,15 @@ const HOP_LIMIT: u32 = 255;
 pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) index: u32,
+    /// The interface below that of a virtual MAC address.
+    pub(crate) parent: Option<(String, u32)>,
+}
+
+impl Device {
+    /// The index of the interface whose addresses are the source of advertisements.
+    pub(crate) fn source(&self) -> u32 {
+        self.parent.as_ref().map_or(self.index, |(_, parent)| *parent)
+    }
 }
 
 /// A receiver of advertisements on one interface, of one family.

@@ -16,6 +16,7 @@ use crate::address::VirtualAddress;
 use crate::error::BuildError;
 use crate::guard::{Guard, Question, SharedGuard};
 use crate::path::Path;
+use crate::virtual_mac::VirtualMac;
 use vip_netlink::Announcements;
 
 /// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
@@ -55,6 +56,7 @@ pub struct VirtualRouter {
     pub(crate) track_link: bool,
     pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
     pub(crate) guard: Option<SharedGuard>,
+    pub(crate) virtual_mac: Option<VirtualMac>,
     template: Template,
 }
 
@@ -85,8 +87,9 @@ impl VirtualRouter {
             track_link: true,
             trackers: Vec::new(),
             guard: None,
+            virtual_mac: None,
             // The family is corrected in `config`, where the addresses are known.
-            template: Template(Config::new(vrid, AddressFamily::Ipv4)),
+            template: Template(Config::new(vrid, AddressFamily::Ipv4).accept_mode(true)),
         }
     }
 
@@ -150,8 +153,10 @@ impl VirtualRouter {
         self.configure(|config| config.start_delay(delay))
     }
 
-    /// `Accept_Mode` of RFC 9568 §6.1. The machine keeps it; Linux accepts packets for any address that is present, so that
-    /// this crate behaves as if it were true. A packet filter can make it false.
+    /// `Accept_Mode` of RFC 9568 §6.1: whether a Master that does not own the addresses takes packets for them; true by default, where the
+    /// RFC has false: a service behind the addresses needs it. With false the Master answers ARP and neighbour
+    /// solicitations, forwards as a router, and drops every packet to the addresses themselves (RFC 9568 §6.4.3). That is done by
+    /// firewall tables of this router (`CONFIG_NF_TABLES`); they stay when its process dies, until the next start.
     #[must_use]
     pub fn accept_mode(self, accept: bool) -> Self {
         self.configure(|config| config.accept_mode(accept))
@@ -430,6 +435,17 @@ impl VirtualRouter {
     #[must_use]
     pub fn unicast_hop_limit(self, policy: HopLimitPolicy) -> Self {
         self.configure(|config| config.unicast_hop_limit(policy))
+    }
+
+    /// Gives it a virtual MAC address, which moves with the virtual addresses; none by default.
+    #[must_use]
+    pub fn virtual_mac(mut self, virtual_mac: VirtualMac) -> Self {
+        self.virtual_mac = Some(virtual_mac);
+        self
+    }
+
+    pub(crate) const fn has_accept_mode(&self) -> bool {
+        self.template.0.accept_mode
     }
 
     fn configure(mut self, change: impl FnOnce(Config) -> Config) -> Self {

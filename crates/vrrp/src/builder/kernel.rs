@@ -48,9 +48,10 @@ pub(crate) fn held(
     present: &[PresentAddress],
 ) -> Result<Vec<Held>, BuildError> {
     let installed = virtual_router.addresses.iter().filter(|address| address.installed);
+    let usual = virtual_router.address_interface();
     installed
         .map(|wanted| {
-            let name = wanted.interface.as_deref().unwrap_or(&virtual_router.interface);
+            let name = wanted.interface.as_deref().unwrap_or(&usual);
             let link = find(links, virtual_router, name)?;
             let invalid = |source| BuildError::Address {
                 virtual_router: virtual_router.name.to_string(),

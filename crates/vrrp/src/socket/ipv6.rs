@@ -25,6 +25,10 @@ pub(super) fn sender(device: &Device) -> io::Result<Socket> {
     let socket = Socket::new_raw(Domain::IPV6, kind, Some(Protocol::from(PROTOCOL)))?;
     socket.attach_filter(&filter::nothing())?;
     socket.bind_device(Some(device.name.as_bytes()))?;
+    if device.parent.is_some() {
+        // Its source is an address of the interface below.
+        socket.set_freebind_v6(true)?;
+    }
     socket.set_multicast_loop_v6(false)?;
     socket.set_multicast_if_v6(device.index)?;
     socket.set_multicast_hops_v6(HOP_LIMIT)?;

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use crate::support::{PATIENCE, web};
 
 const PRIORITY: &str = "VRRP_TEST_PRIORITY";
+const KIND: &str = "VRRP_TEST_KIND";
 const RUN: &str = "VRRP_TEST_RUN_DIRECTORY";
 
 /// This test binary, running nothing but [`run`].
@@ -17,9 +18,14 @@ pub(crate) struct Child(Process);
 impl Child {
     /// Starts a router with [`web`] of this priority.
     pub(crate) fn start(namespace: &Namespace, run: &Path, priority: u8) -> Self {
+        Self::start_kind(namespace, run, priority, "")
+    }
+
+    /// The same with something more: `refusing` has no `Accept_Mode`, `mac` a virtual MAC address.
+    pub(crate) fn start_kind(namespace: &Namespace, run: &Path, priority: u8, kind: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child::run", "--ignored", "--nocapture"]);
-        command.env(PRIORITY, priority.to_string()).env(RUN, run);
+        command.env(PRIORITY, priority.to_string()).env(RUN, run).env(KIND, kind);
         Self(Process::start(namespace, "router", &mut command).unwrap())
     }
 
@@ -57,7 +63,12 @@ fn run() {
     let (Ok(priority), Ok(directory)) = (std::env::var(PRIORITY), std::env::var(RUN)) else {
         return;
     };
-    let virtual_router = web(priority.parse().unwrap());
+    let plain = web(priority.parse().unwrap());
+    let virtual_router = match std::env::var(KIND).as_deref() {
+        Ok("refusing") => plain.accept_mode(false),
+        Ok("mac") => plain.virtual_mac(vrrp::VirtualMac::new()),
+        _ => plain,
+    };
     let router = vrrp::Router::builder()
         .virtual_router(virtual_router)
         .run_directory(directory)

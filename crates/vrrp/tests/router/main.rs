@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::allow_attributes, reason = "not every one of them occurs at any time")]
 
+mod accept_mode;
 mod apply;
 mod campaign;
 mod child;
@@ -32,3 +33,4 @@ mod theft;
 mod told;
 mod trackers;
 mod transport;
+mod virtual_mac;

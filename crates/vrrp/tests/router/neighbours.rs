@@ -13,7 +13,7 @@ use vrrp::{VirtualRouter, Vrid};
 use crate::support::{INTERVAL, Pair, VIP, Wire, wait, web};
 
 /// A third host on the switch.
-fn host(pair: &Pair) -> Namespace {
+pub(crate) fn host(pair: &Pair) -> Namespace {
     let host = Namespace::new().unwrap();
     pair.switch.attach(&host, "eth0", "port-c").unwrap();
     host.ip_batch(["addr add 192.0.2.3/24 dev eth0", "addr add 2001:db8::3/64 dev eth0 nodad"])
@@ -22,7 +22,7 @@ fn host(pair: &Pair) -> Namespace {
 }
 
 /// Whether somebody takes packets for this address: a connection is refused then, within a second.
-fn answers(host: &Namespace, address: &str) -> bool {
+pub(crate) fn answers(host: &Namespace, address: &str) -> bool {
     let to = SocketAddr::new(address.parse().unwrap(), 9);
     let error = host.run(|| TcpStream::connect_timeout(&to, Duration::from_secs(1)).unwrap_err());
     error.kind() == ErrorKind::ConnectionRefused
@@ -49,13 +49,13 @@ fn ports(pair: &Pair, wire: &Wire, is_answer: impl Fn(&Frame) -> bool) -> Vec<&'
 }
 
 /// An ARP reply about 192.0.2.100.
-fn is_arp_reply(frame: &Frame) -> bool {
+pub(crate) fn is_arp_reply(frame: &Frame) -> bool {
     let message = frame.payload();
     frame.is_arp() && message[7] == 2 && message[14..18] == [192, 0, 2, 100]
 }
 
 /// A solicited neighbour advertisement of `2001:db8::100`.
-fn is_solicited(frame: &Frame) -> bool {
+pub(crate) fn is_solicited(frame: &Frame) -> bool {
     let packet = frame.payload();
     frame.is_ip_protocol(58)
         && packet[40] == 136
