@@ -74,6 +74,12 @@
 //!   An address that somebody else had configured is adopted by a Master (and leaves with its mastership), and not touched before. The
 //!   owner (priority 255) never removes what was there before.
 //!
+//! # What is on the link
+//!
+//! By default addresses move to the interface's own MAC address, as with keepalived, and every host on the link learns it from gratuitous ARPs and unsolicited
+//! neighbour advertisements. [`VirtualMac`] moves the virtual MAC address of RFC 9568 §7.3 along with them. A Master takes packets
+//! for its addresses unless [`VirtualRouter::accept_mode`] is false. What somebody else takes away is taken back, or given up: [`EventKind::AddressLost`].
+//!
 //! # Names
 //!
 //! *Master*, *Backup* and *Initialize* are the states of RFC 3768; RFC 9568 calls the Master *Active*. What
@@ -81,8 +87,7 @@
 //!
 //! # What it does not do
 //!
-//! The virtual MAC address (RFC 9568 §7.3): addresses move with the interface's own MAC address, as with keepalived's default.
-//! `Accept_Mode` false. Consensus: in a partition both sides may be Master. See the README for more.
+//! Consensus: in a partition both sides may be Master. See the README for more.
 
 #![cfg(target_os = "linux")]
 

@@ -23,7 +23,11 @@ pub(crate) struct Plan {
     pub(crate) unicast: Option<&'static str>,
     pub(crate) checksum: Checksum,
     pub(crate) addresses: &'static [&'static str],
+    pub(crate) virtual_mac: bool,
 }
+
+/// Our interface with the virtual MAC address.
+pub(crate) const VMAC: &str = "ours";
 
 /// Which checksum it sends. It takes every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +40,10 @@ pub(crate) enum Checksum {
 
 /// Starts this test binary with nothing but [`run`].
 pub(crate) fn start(namespace: &Namespace, plan: &Plan, rank: Rank, run: &Path) -> Process {
-    let Plan { version, auth, secret, interval, unicast, checksum, addresses } = plan;
+    let Plan { version, auth, secret, interval, unicast, checksum, addresses, virtual_mac } = plan;
     let Rank { priority, preempt } = rank;
     let words = format!(
-        "{version} {auth:?} {secret} {} {} {checksum:?} {} {priority} {preempt} {}",
+        "{version} {auth:?} {secret} {} {} {checksum:?} {} {priority} {preempt} {virtual_mac} {}",
         interval.as_millis(),
         unicast.unwrap_or("-"),
         addresses.join(","),
@@ -55,8 +59,19 @@ pub(crate) fn start(namespace: &Namespace, plan: &Plan, rank: Rank, run: &Path) 
 fn run() {
     let Ok(plan) = std::env::var(PLAN) else { return };
     let words: Vec<&str> = plan.split(' ').collect();
-    let [version, auth, secret, milliseconds, unicast, checksum, addresses, priority, preempt, run] =
-        words[..]
+    let [
+        version,
+        auth,
+        secret,
+        milliseconds,
+        unicast,
+        checksum,
+        addresses,
+        priority,
+        preempt,
+        virtual_mac,
+        run,
+    ] = words[..]
     else {
         panic!("{plan}")
     };
@@ -74,6 +89,10 @@ fn run() {
             _ => ChecksumPolicy::AcceptAny { send: ChecksumForm::PseudoHeader },
         })
         .candidate(true);
+    let web = match virtual_mac {
+        "true" => web.virtual_mac(vrrp::VirtualMac::new().interface(VMAC)),
+        _ => web,
+    };
     let web = match auth {
         "Pass" => web.password(secret),
         "Ah" => {

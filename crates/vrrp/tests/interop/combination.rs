@@ -48,6 +48,8 @@ pub(crate) struct Combination {
     pub(crate) old_checksum: bool,
     /// keepalived's `use_vmac`: its addresses are on an interface with the virtual MAC address.
     pub(crate) virtual_mac: bool,
+    /// Ours is on one, too.
+    pub(crate) our_mac: bool,
     /// Their own secret, where it is another.
     pub(crate) their_secret: &'static str,
     /// Their own interval, where it is another.
@@ -88,6 +90,7 @@ impl Combination {
             message_only: false,
             old_checksum: false,
             virtual_mac: false,
+            our_mac: false,
             their_secret: SECRET,
             their_interval: None,
             our_addresses: None,
@@ -161,6 +164,7 @@ impl Combination {
                 _ => Checksum::PseudoHeader,
             },
             addresses: if ours { self.addresses() } else { self.their_addresses() },
+            virtual_mac: self.our_mac,
         }
     }
 
@@ -238,6 +242,7 @@ impl fmt::Display for Combination {
             Auth::Ah => "AH",
         };
         let mode = match (self.unicast, self.old_checksum) {
+            _ if self.our_mac => "multicast, virtual MAC on both",
             _ if self.virtual_mac => "multicast, `use_vmac`",
             (_, true) => "unicast, `old_unicast_checksum`",
             (true, _) => "unicast",

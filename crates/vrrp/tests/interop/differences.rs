@@ -52,7 +52,7 @@ const QUESTIONS: [(&str, Question, &str); 20] = [
     (
         "a Master that is not the owner accepts packets for the addresses",
         accepts,
-        "`accept_mode` is not enforced; a packet filter can do it",
+        "`accept_mode`, with the RFC not by default",
     ),
     ("priority 255: Master after", owner, ""),
 ];

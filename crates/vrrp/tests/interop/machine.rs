@@ -125,7 +125,7 @@ impl Machine {
             // It is an error where it is not there.
             drop(self.node.ip(&format!("addr del {address} dev eth0")));
         }
-        for link in [VIRTUAL, crate::combination::VMAC] {
+        for link in [VIRTUAL, child::VMAC, crate::combination::VMAC] {
             drop(self.node.ip(&format!("link del {link}")));
         }
     }

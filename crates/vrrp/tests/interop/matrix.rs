@@ -10,15 +10,17 @@ const KEEPALIVED: Combination = Combination::new(Peer::Keepalived);
 const FRR: Combination = Combination::new(Peer::Frr);
 const OURS: Combination = Combination::new(Peer::Ours);
 
-pub(crate) const COMBINATIONS: [Combination; 23] = [
+pub(crate) const COMBINATIONS: [Combination; 27] = [
     KEEPALIVED.every(1_000),
     KEEPALIVED,
     KEEPALIVED.every(10),
     Combination { virtual_mac: true, ..KEEPALIVED },
+    Combination { virtual_mac: true, our_mac: true, ..KEEPALIVED },
     KEEPALIVED.unicast(),
     Combination { old_checksum: true, ..KEEPALIVED.unicast() },
     KEEPALIVED.six(),
     Combination { virtual_mac: true, ..KEEPALIVED.six() },
+    Combination { virtual_mac: true, our_mac: true, ..KEEPALIVED.six() },
     KEEPALIVED.six().unicast(),
     KEEPALIVED.two(Auth::None),
     KEEPALIVED.two(Auth::Pass),
@@ -29,7 +31,9 @@ pub(crate) const COMBINATIONS: [Combination; 23] = [
     FRR.every(1_000),
     FRR,
     FRR.every(10),
+    Combination { our_mac: true, ..FRR },
     FRR.six(),
+    Combination { our_mac: true, ..FRR.six() },
     FRR.two(Auth::None),
     OURS,
     OURS.six(),

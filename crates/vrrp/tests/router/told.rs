@@ -55,7 +55,10 @@ fn causes_are_told_before_what_follows_and_interfaces_by_name() {
     let held = &a.status().unwrap().virtual_routers[0].addresses;
     assert_eq!(*held, ["192.0.2.100/24 dev eth0"]);
     pair.a.ip(&format!("addr del {VIP} dev eth0")).unwrap();
-    assert_eq!(told(&events, ""), ["web: 192.0.2.100/24 dev eth0 was removed by somebody else"]);
+    assert_eq!(
+        told(&events, ""),
+        ["web: 192.0.2.100/24 dev eth0 was removed by somebody else: takes it back"]
+    );
     pair.switch.unplug("port-a").unwrap();
     let expected =
         ["web: cannot take part: the link is down", "web: master -> initialize: the link is down"];
