@@ -1,134 +1,39 @@
 //! The director: checks, pool and ownership, stepped together.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use healthcheck::Driver;
-use ipvs::ServiceKey;
-use reactor::{Clock, Events as Batch, Interest, Reactor, Token};
+use ipvs::{DestinationKey, ServiceKey, SyncRole, Weight};
+use reactor::{Clock, Events as Batch, Reactor};
 
-use crate::config::Config;
-use crate::error::{BuildError, ReconfigureError, StopError};
+use crate::builder::DirectorBuilder;
+use crate::config::{Config, ServiceConfig};
+use crate::error::{ApplyError, StopError};
 use crate::event::{EventKind, EventSink, Events};
-use crate::kernel::Kernel;
-use crate::owner::{Convergence, Foreign, Owner};
-use crate::pool::Pool;
+use crate::kernel::{KernelError, Traffic};
+use crate::owner::{Convergence, Owner};
+use crate::pool::{Output, Pool, Verdict};
 use crate::running::RunningDirector;
 use crate::status::Status;
+use crate::why::Why;
 
 /// The first pause before a refused change is tried again; it doubles each time.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
 
-/// How a director is made. See [`Director::builder`].
-#[derive(Debug)]
-#[must_use]
-pub struct DirectorBuilder {
-    config: Config,
-    run_directory: PathBuf,
-    name: String,
-    foreign: Foreign,
-    event_capacity: usize,
-    max_running_checks: Option<usize>,
-    seed: Option<u64>,
-    kernel: Option<Box<dyn Kernel>>,
-}
-
-impl DirectorBuilder {
-    /// Where the journal is kept; default `/run/lvs`.
-    pub fn run_directory(self, path: impl Into<PathBuf>) -> Self {
-        Self { run_directory: path.into(), ..self }
-    }
-
-    /// The name of this director among others in the same network namespace; default `director`. It is part of the journal's name:
-    /// a successor of a killed director finds what that has left by it.
-    pub fn name(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
-    }
-
-    /// What to do about services of others under configured keys; default [`Foreign::Refuse`].
-    pub fn foreign(self, foreign: Foreign) -> Self {
-        Self { foreign, ..self }
-    }
-
-    /// How many unread events are kept; default 1024.
-    pub fn event_capacity(self, event_capacity: usize) -> Self {
-        Self { event_capacity, ..self }
-    }
-
-    /// How many checks, and so descriptors, may be under way at once; default half of the process's limit. Others wait for
-    /// their turn.
-    pub fn max_running_checks(self, max_running_checks: usize) -> Self {
-        Self { max_running_checks: Some(max_running_checks), ..self }
-    }
-
-    /// The seed of the jitter of first checks, for repeatable tests; default from the clock and the process.
-    pub fn seed(self, seed: u64) -> Self {
-        Self { seed: Some(seed), ..self }
-    }
-
-    /// Another table than the running kernel's, such as a [`MemoryKernel`](crate::MemoryKernel).
-    pub fn kernel(self, kernel: impl Kernel + 'static) -> Self {
-        Self { kernel: Some(Box::new(kernel)), ..self }
-    }
-
-    /// Whether a director of this name is running, or has died and left services: then building one, of an empty configuration if
-    /// nothing is to be served any more, removes them.
-    #[must_use]
-    pub fn has_leftovers(&self) -> bool {
-        self.journal().exists()
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.run_directory.join(format!("{}-{}.journal", namespace_inode(), self.name))
-    }
-
-    /// Makes the director: takes the journal, adopts or removes what a dead predecessor has left, and installs the services.
-    /// Real servers that are assumed up serve from now on; checks start with the first [`Director::process`].
-    ///
-    /// # Errors
-    /// The kernel is unchanged after an error. A change that the kernel refuses is none: it becomes an [`EventKind::Refused`]
-    /// and is tried again.
-    pub fn build(self) -> Result<Director, BuildError> {
-        self.config.validate()?;
-        let path = self.journal();
-        let kernel = match self.kernel {
-            Some(kernel) => kernel,
-            None => Box::new(ipvs::Client::open()?),
-        };
-        let owner = Owner::open(kernel, &path)?;
-        let seed = self
-            .seed
-            .unwrap_or_else(|| Clock::new().now_nanos() ^ (u64::from(std::process::id()) << 32));
-        let mut driver = Driver::new(seed).map_err(|source| BuildError::Loop { source })?;
-        driver.set_max_running(self.max_running_checks.unwrap_or_else(half_of_the_descriptors));
-        let mut reactor = Reactor::new().map_err(|source| BuildError::Loop { source })?;
-        reactor
-            .register(&driver, Interest::Readable, Token(0))
-            .map_err(|source| BuildError::Loop { source })?;
-        let mut director = Director {
-            reactor,
-            batch: Batch::with_capacity(2),
-            driver,
-            pool: Pool::default(),
-            owner,
-            foreign: self.foreign,
-            events: EventSink::new(self.event_capacity),
-            trouble: None,
-            path,
-        };
-        director.reconfigure(Clock::now(), self.config)?;
-        Ok(director)
-    }
-
-    /// [`DirectorBuilder::build`], and then [`Director::spawn`].
-    pub fn start(self) -> Result<RunningDirector, BuildError> {
-        self.build()?.spawn().map_err(|source| BuildError::Thread { source })
-    }
+/// What to do about our services when somebody else has changed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDrift {
+    /// Tell of it, once for each difference, and leave it.
+    Report,
+    /// Tell of it and put back what is wanted.
+    Restore,
 }
 
 /// A change did not come about.
@@ -138,6 +43,27 @@ struct Trouble {
     pause: Duration,
     /// What was told about it already.
     told: Vec<EventKind>,
+}
+
+/// When to look whether others have changed our services.
+#[derive(Debug)]
+struct Audit {
+    interval: Duration,
+    on_drift: OnDrift,
+    next: Option<Instant>,
+    /// What was told about services that differ.
+    told: BTreeMap<ServiceKey, String>,
+}
+
+/// What a director is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) reactor: Reactor,
+    pub(crate) driver: Driver,
+    pub(crate) owner: Owner,
+    pub(crate) events: EventSink,
+    pub(crate) audit: Option<(Duration, OnDrift)>,
+    pub(crate) path: PathBuf,
 }
 
 /// A running LVS director. See the [crate documentation](crate).
@@ -151,9 +77,9 @@ pub struct Director {
     driver: Driver,
     pool: Pool,
     owner: Owner,
-    foreign: Foreign,
     events: EventSink,
     trouble: Option<Trouble>,
+    audit: Option<Audit>,
     path: PathBuf,
 }
 
@@ -166,15 +92,29 @@ impl AsFd for Director {
 impl Director {
     /// Starts to describe a director of `config`.
     pub fn builder(config: Config) -> DirectorBuilder {
-        DirectorBuilder {
-            config,
-            run_directory: PathBuf::from("/run/lvs"),
-            name: "director".to_owned(),
-            foreign: Foreign::default(),
-            event_capacity: 1024,
-            max_running_checks: None,
-            seed: None,
-            kernel: None,
+        DirectorBuilder::new(config)
+    }
+
+    /// One without services.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { reactor, driver, owner, events, audit, path } = parts;
+        let audit = audit.map(|(interval, on_drift)| Audit {
+            interval,
+            on_drift,
+            next: None,
+            told: BTreeMap::new(),
+        });
+        let batch = Batch::with_capacity(2);
+        Self {
+            reactor,
+            batch,
+            driver,
+            pool: Pool::default(),
+            owner,
+            events,
+            trouble: None,
+            audit,
+            path,
         }
     }
 
@@ -187,7 +127,9 @@ impl Director {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let retry = self.trouble.as_ref().map(|trouble| trouble.retry_at);
-        [self.driver.poll_timeout(), retry].into_iter().flatten().min()
+        let audit = self.audit.as_ref().and_then(|audit| audit.next);
+        let deadlines = [self.driver.poll_timeout(), self.pool.poll_timeout(), retry, audit];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Runs the checks that are due, takes in what has happened to those under way, and brings the kernel's table up to
@@ -198,55 +140,88 @@ impl Director {
     pub fn process(&mut self, now: Instant) -> io::Result<()> {
         self.reactor.poll(&mut self.batch)?;
         self.driver.process(now)?;
-        let mut changes = Vec::new();
         while let Some(event) = self.driver.poll_event() {
-            if let Some(change) = self.pool.handle_outcome(event.id, event.outcome) {
-                changes.push(EventKind::RealServer {
-                    service: change.service,
-                    destination: change.destination,
-                    outcome: change.outcome,
-                    cause: event.cause,
-                });
+            if event.silent {
+                self.pool.handle_silence(now, event.id);
+                continue;
             }
+            let (outcome, cause, value) = (event.outcome, event.cause, event.value);
+            self.pool.handle_outcome(now, event.id, Verdict { outcome, cause, value });
         }
-        if !changes.is_empty()
-            || self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now)
-        {
-            let convergence = self.owner.converge(&self.pool.desired());
-            // Told afterwards: whoever reads of a change finds the table changed.
-            for change in changes {
-                self.events.emit(change);
-            }
-            self.report(now, convergence);
-        }
+        self.pool.handle_timeout(now);
+        let drifted = self.look_for_drift(now);
+        self.advance(now, drifted);
         Ok(())
     }
 
     /// Replaces the configuration. Services, real servers and checks that stay keep their state: connections are not
-    /// disturbed and a server that is down stays down.
+    /// disturbed and a server that is down stays down. What does not differ costs the kernel nothing.
     ///
     /// # Errors
     /// Nothing has changed after an error.
-    pub fn reconfigure(&mut self, now: Instant, config: Config) -> Result<(), ReconfigureError> {
-        config.validate()?;
-        let pool = Pool::new(config, &self.pool);
-        let wanted: BTreeSet<ServiceKey> = pool.services.keys().copied().collect();
-        for service in self.owner.claim(&wanted, self.foreign)? {
+    pub fn apply(&mut self, now: Instant, config: Config) -> Result<(), ApplyError> {
+        config.validate(|service| self.pool.runs(service))?;
+        let services = config.services().iter().flat_map(ServiceConfig::services);
+        let adopted = self.owner.claim(services.map(ipvs::Service::key))?;
+        for service in adopted {
             self.events.emit(EventKind::Adopted { service });
         }
-        for (id, _) in self.pool.checks() {
-            if !pool.has_check(id) {
-                self.driver.remove(id);
-            }
+        if !config.has_sync() {
+            // Also one that a dead predecessor has left.
+            self.owner.want_daemon(None);
         }
-        for (id, check) in pool.checks() {
-            if !self.pool.has_check(id) {
-                self.driver.add(now, id, check.clone());
-            }
+        self.pool.handle_config(now, config);
+        self.advance(now, true);
+        if let Some(audit) = &mut self.audit {
+            audit.next = audit.next.or_else(|| now.checked_add(audit.interval));
         }
-        self.pool = pool;
-        self.converge(now);
         Ok(())
+    }
+
+    /// Says whether this director is Master, as an election of directors does: it decides which sync daemon runs.
+    pub fn set_state(&mut self, now: Instant, state: SyncRole) {
+        self.pool.handle_role(now, state);
+        self.advance(now, false);
+    }
+
+    /// Sets the weight of a real server, or gives it back to checks and configuration (`None`). It stays set whatever is applied.
+    /// Returns whether there is such a real server.
+    pub fn set_weight(
+        &mut self,
+        now: Instant,
+        service: &ServiceKey,
+        real_server: &DestinationKey,
+        weight: Option<Weight>,
+    ) -> bool {
+        let found = self.pool.handle_weight(now, service, real_server, weight);
+        self.advance(now, false);
+        found
+    }
+
+    /// Takes a real server out of service: weight 0 until its connections have ended, but not longer than `at_most`; then it leaves
+    /// the table. Returns whether there is such a real server.
+    pub fn drain(
+        &mut self,
+        now: Instant,
+        service: &ServiceKey,
+        real_server: &DestinationKey,
+        at_most: Duration,
+    ) -> bool {
+        let found = self.pool.handle_drain(now, service, real_server, Some(at_most));
+        self.advance(now, false);
+        found
+    }
+
+    /// Undoes [`Director::drain`]. Returns whether there is such a real server.
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        service: &ServiceKey,
+        real_server: &DestinationKey,
+    ) -> bool {
+        let found = self.pool.handle_drain(now, service, real_server, None);
+        self.advance(now, false);
+        found
     }
 
     /// A receiver of what happens.
@@ -257,14 +232,28 @@ impl Director {
 
     /// What every service, real server and check is at this moment.
     #[must_use]
-    pub fn status(&self) -> Status {
-        Status::of(
-            &self.pool,
-            &self.driver,
-            &self.owner,
-            self.trouble.is_some(),
-            self.events.events().dropped(),
-        )
+    pub fn status(&self, now: Instant) -> Status {
+        let (in_trouble, dropped) = (self.trouble.is_some(), self.events.events().dropped());
+        Status::of(now, &self.pool, &self.driver, &self.owner, in_trouble, dropped)
+    }
+
+    /// Why a real server stands in the table as it does; `None`: there is no such real server.
+    #[must_use]
+    pub fn why(
+        &self,
+        now: Instant,
+        service: &ServiceKey,
+        real_server: &DestinationKey,
+    ) -> Option<Why> {
+        Why::of(now, &self.pool, service, real_server)
+    }
+
+    /// The kernel's counters of our services and their destinations, 64 bits wide.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub fn statistics(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.owner.traffic()
     }
 
     /// The journal's file.
@@ -273,11 +262,11 @@ impl Director {
         &self.path
     }
 
-    /// Reads the kernel's table and repairs what others have changed in our services since. Nothing does this by itself: an operator
-    /// who changes a weight by hand means it, and the kernel tells nobody.
+    /// Reads the kernel's table and repairs what others have changed in our services since. Nothing does this by itself unless
+    /// [`DirectorBuilder::audit`] says so.
     pub fn repair(&mut self, now: Instant) {
         self.owner.doubt();
-        self.converge(now);
+        self.advance(now, true);
     }
 
     /// Removes our services and ends.
@@ -291,6 +280,7 @@ impl Director {
     /// Ends without removing anything: the services stay in the kernel, unwatched, and the next director of this name adopts
     /// them without interruption. For replacing a running program.
     pub fn leave(mut self) {
+        self.pool = Pool::default();
         self.owner.abandon();
     }
 
@@ -303,7 +293,87 @@ impl Director {
         self.reactor.wait(self.poll_timeout(), &mut self.batch)
     }
 
+    /// Does what the pool says, changes the table if there is cause to, and tells of it.
+    fn advance(&mut self, now: Instant, mut changed: bool) {
+        let mut told = Vec::new();
+        while let Some(output) = self.pool.poll_output() {
+            match output {
+                Output::StartCheck(id, check) => self.driver.add(now, id, check),
+                Output::StopCheck(id) => drop(self.driver.remove(id)),
+                Output::Table(pool) => {
+                    changed = true;
+                    for (service, destinations) in self.pool.entries(&pool) {
+                        self.owner.want(service, destinations);
+                    }
+                }
+                Output::Unwanted(service) => {
+                    changed = true;
+                    self.owner.unwant(service);
+                }
+                Output::Sync(daemon) => {
+                    changed = true;
+                    told.extend(
+                        daemon.as_ref().map(|daemon| EventKind::SyncDaemon { role: daemon.role }),
+                    );
+                    self.owner.want_daemon(daemon);
+                }
+                Output::Count(pool) => {
+                    let services = self.pool.group_of(&pool).map(|group| {
+                        group.config.services().iter().map(ipvs::Service::key).collect()
+                    });
+                    // Connections that cannot be counted: the drain ends with its deadline.
+                    if let Ok(counts) = self.owner.connections(&services.unwrap_or_default()) {
+                        self.pool.handle_connections(now, &pool, &counts);
+                    }
+                }
+                Output::Told(event) => told.push(event),
+            }
+        }
+        let retry = self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now);
+        let convergence = (changed || retry).then(|| self.owner.converge());
+        // Told afterwards: whoever reads of a change finds the table changed.
+        for event in told {
+            self.events.emit(event);
+        }
+        if let Some(convergence) = convergence {
+            self.report(now, convergence);
+        }
+    }
+
+    /// Tells of changes of others; returns whether they are to be undone.
+    fn look_for_drift(&mut self, now: Instant) -> bool {
+        let Some(audit) =
+            self.audit.as_mut().filter(|audit| audit.next.is_some_and(|at| at <= now))
+        else {
+            return false;
+        };
+        audit.next = now.checked_add(audit.interval);
+        let restored = audit.on_drift == OnDrift::Restore;
+        // A table that cannot be read now will be read another time; when it has to be changed that is told.
+        let Ok(drift) = self.owner.drift(restored) else { return false };
+        let difference = |commands: &[ipvs::Command]| {
+            let texts: Vec<_> = commands.iter().map(ToString::to_string).collect();
+            texts.join(", ")
+        };
+        let differences: BTreeMap<_, _> =
+            drift.iter().map(|(service, commands)| (*service, difference(commands))).collect();
+        for (&service, difference) in &differences {
+            if restored || audit.told.get(&service) != Some(difference) {
+                let difference = difference.clone();
+                self.events.emit(EventKind::Drift { service, difference, restored });
+            }
+        }
+        audit.told = differences;
+        restored && !drift.is_empty()
+    }
+
     fn release(&mut self) -> Result<(), StopError> {
+        self.pool.handle_stop(Clock::now());
+        while let Some(output) = self.pool.poll_output() {
+            if let Output::Told(event) = output {
+                self.events.emit(event);
+            }
+        }
         match self.owner.release() {
             Convergence::Done { .. } => Ok(()),
             Convergence::Refused(refused) => {
@@ -313,11 +383,6 @@ impl Director {
             }
             Convergence::Unreadable(source) => Err(StopError::Unreadable { source }),
         }
-    }
-
-    fn converge(&mut self, now: Instant) {
-        let convergence = self.owner.converge(&self.pool.desired());
-        self.report(now, convergence);
     }
 
     /// Tells how a change of the table went, and plans the next attempt if it did not.
@@ -365,16 +430,4 @@ impl Drop for Director {
             // The journal lists what is left; the next director of this name removes it.
         }
     }
-}
-
-/// Leaves the other half to the program around us.
-fn half_of_the_descriptors() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit / 2).ok()).unwrap_or(usize::MAX)
-}
-
-/// The inode of this thread's network namespace: IPVS tables belong to namespaces, and so do journals.
-fn namespace_inode() -> u64 {
-    std::fs::metadata("/proc/thread-self/ns/net")
-        .map_or(0, |metadata| std::os::unix::fs::MetadataExt::ino(&metadata))
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ipvs::ServiceKey;
+use ipvs::{DestinationKey, ServiceKey};
 use journal::JournalError;
 use thiserror::Error;
 
@@ -23,7 +23,7 @@ pub(crate) enum ClaimError {
 /// Why a configuration was not taken. Nothing has changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ReconfigureError {
+pub enum ApplyError {
     /// The configuration cannot be run.
     #[error("the configuration cannot be run")]
     Config(#[from] ConfigError),
@@ -47,7 +47,7 @@ pub enum ReconfigureError {
     Stopped(#[from] Stopped),
 }
 
-impl From<ClaimError> for ReconfigureError {
+impl From<ClaimError> for ApplyError {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::Foreign { service } => Self::Foreign { service },
@@ -63,7 +63,7 @@ impl From<ClaimError> for ReconfigureError {
 pub enum BuildError {
     /// The configuration was not taken.
     #[error(transparent)]
-    Configuration(#[from] ReconfigureError),
+    Configuration(#[from] ApplyError),
     /// Another director of this name runs, or the run directory cannot be used.
     #[error("the director's journal cannot be opened")]
     Journal(#[from] JournalError),
@@ -95,6 +95,35 @@ impl From<ConfigError> for BuildError {
 #[error("the director has ended")]
 #[non_exhaustive]
 pub struct Stopped;
+
+/// Why an order about a real server was not obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// No such real server is configured.
+    #[error("the service {service} has no real server {real_server}")]
+    NoRealServer {
+        /// The service.
+        service: ServiceKey,
+        /// The address and port.
+        real_server: DestinationKey,
+    },
+    /// The director has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why there are no statistics.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StatisticsError {
+    /// The kernel's table cannot be read.
+    #[error("the kernel's IPVS table cannot be read")]
+    Kernel(#[from] KernelError),
+    /// The director has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
 
 /// Why a stop was not complete. What is left is in the journal: the next director of the same name removes it.
 #[derive(Debug, Error)]

@@ -1,11 +1,13 @@
 //! The seam to the kernel's table.
 
 use core::fmt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipvs::{Client, Command, CommandError, ReadError, ServiceKey, Table};
+use ipvs::{
+    Client, Command, CommandError, DestinationKey, ReadError, ServiceKey, Statistics, SyncDaemon,
+    Table,
+};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -16,6 +18,47 @@ pub trait Kernel: Send + fmt::Debug {
 
     /// Executes the commands in order, each by itself whatever becomes of the others. One result for each.
     fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), KernelError>>;
+
+    /// Reads the counters of those of `services` that exist, and the connections of their destinations.
+    fn traffic(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError>;
+
+    /// The sync daemons that run.
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError>;
+}
+
+/// What goes through one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever stands in for the kernel makes it")]
+pub struct Traffic {
+    /// The service's counters.
+    pub statistics: Statistics,
+    /// Its destinations.
+    pub destinations: BTreeMap<DestinationKey, DestinationTraffic>,
+}
+
+/// What goes to one destination of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever stands in for the kernel makes it")]
+pub struct DestinationTraffic {
+    /// Connections that exchange data.
+    pub active_connections: u32,
+    /// Connections that have ended or not begun, and those of quiet clients.
+    pub inactive_connections: u32,
+    /// Clients bound to the destination by persistence.
+    pub persistent_connections: u32,
+    /// The destination's counters.
+    pub statistics: Statistics,
+}
+
+impl DestinationTraffic {
+    /// Connections that it still has to serve: active and inactive ones.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        u64::from(self.active_connections).saturating_add(self.inactive_connections.into())
+    }
 }
 
 /// The kernel refused, or could not be asked. The text names the object and, where something is known to help, says what.
@@ -43,6 +86,11 @@ impl KernelError {
             errno: Some(errno),
             text: format!("cannot read services: {}", io::Error::from_raw_os_error(errno)),
         }
+    }
+
+    /// `command` was not given because it could not be written down first.
+    pub(crate) fn not_recorded(command: &Command, error: &journal::JournalError) -> Self {
+        Self { errno: None, text: format!("cannot {command}: {error}") }
     }
 
     /// The error number, where there is one.
@@ -87,52 +135,43 @@ impl Kernel for Client {
     fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), KernelError>> {
         Self::execute(self, commands).into_iter().map(|result| Ok(result?)).collect()
     }
-}
 
-/// A table in memory that behaves like the kernel's: for tests, dry runs, and machines without IPVS. Clones share the
-/// table.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryKernel {
-    table: Arc<Mutex<Table>>,
-}
-
-impl MemoryKernel {
-    /// An empty table.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A copy of the table.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        self.lock().clone()
-    }
-
-    /// Does what another program would do.
-    ///
-    /// # Errors
-    /// The kernel's error.
-    pub fn change(&self, command: &Command) -> Result<(), KernelError> {
-        self.lock().execute(command).map_err(|errno| KernelError::refused(command, errno))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kernel for MemoryKernel {
-    fn read(&mut self, services: &BTreeSet<ServiceKey>) -> Result<Table, KernelError> {
-        let mut table = self.table();
-        let others: Vec<_> = table.keys().filter(|key| !services.contains(key)).copied().collect();
-        for key in others {
-            table.remove(&key);
+    fn traffic(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        let mut traffic = BTreeMap::new();
+        // One question for all is cheaper than one for each, once there are a few.
+        let found = if services.len() < 8 {
+            let mut found = Vec::new();
+            for key in services {
+                found.extend(self.service(key)?);
+            }
+            found
+        } else {
+            self.services()?
+        };
+        for found in found {
+            let key = found.service.key();
+            if !services.contains(&key) {
+                continue;
+            }
+            let destinations = self.destinations(&key)?.into_iter().map(|status| {
+                let traffic = DestinationTraffic {
+                    active_connections: status.active_connections,
+                    inactive_connections: status.inactive_connections,
+                    persistent_connections: status.persistent_connections,
+                    statistics: status.statistics,
+                };
+                (status.destination.key(), traffic)
+            });
+            let destinations = destinations.collect();
+            traffic.insert(key, Traffic { statistics: found.statistics, destinations });
         }
-        Ok(table)
+        Ok(traffic)
     }
 
-    fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), KernelError>> {
-        commands.iter().map(|command| self.change(command)).collect()
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError> {
+        Ok(Self::daemons(self)?)
     }
 }

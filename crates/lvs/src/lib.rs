@@ -66,25 +66,34 @@
 
 #![forbid(unsafe_code)]
 
+mod builder;
 mod config;
 mod director;
 mod error;
 mod event;
 mod kernel;
+mod memory;
 mod owner;
 mod pool;
 mod running;
 mod status;
+mod why;
 
-pub use config::{Config, ConfigError, RealServer, ServiceConfig, WhenDown};
-pub use director::{Director, DirectorBuilder};
-pub use error::{BuildError, ReconfigureError, StopError, Stopped};
-pub use event::{Event, EventKind, Events};
+pub use builder::DirectorBuilder;
+pub use config::{
+    Config, ConfigError, RealServer, ServiceConfig, SlowStart, SorryServer, SyncConfig, WeightRule,
+    WhenDown,
+};
+pub use director::{Director, OnDrift};
+pub use error::{ApplyError, BuildError, OrderError, StatisticsError, StopError, Stopped};
+pub use event::{DrainEnd, Event, EventKind, Events, WeightSource};
 pub use healthcheck::{Check, Failure, Kind, Outcome, Source, Timing};
-pub use kernel::{Kernel, KernelError, MemoryKernel};
+pub use kernel::{DestinationTraffic, Kernel, KernelError, Traffic};
+pub use memory::MemoryKernel;
 pub use owner::Foreign;
-pub use running::RunningDirector;
-pub use status::{CheckStatus, RealServerStatus, ServiceStatus, Status};
+pub use running::{Handle, RunningDirector};
+pub use status::{CheckStatus, HealthChange, RealServerStatus, ServiceStatus, Status};
+pub use why::{DrainCause, FailedCheck, Reason, Why};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

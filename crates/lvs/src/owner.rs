@@ -1,13 +1,16 @@
 //! Ownership: which services of the kernel are ours, and making them what is wanted.
 
-use std::collections::BTreeSet;
+mod daemon;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ipvs::{Command, ServiceKey, Table};
+use ipvs::{Command, Destination, DestinationKey, Service, ServiceKey, SyncDaemon, Table};
 use journal::{Journal, JournalError};
 
 use crate::error::ClaimError;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::{Kernel, KernelError, Traffic};
+use daemon::Daemon;
 
 /// How a journal entry of a service begins; its key follows.
 const SERVICE: &str = "service ";
@@ -42,51 +45,80 @@ pub(crate) enum Convergence {
 pub(crate) struct Owner {
     kernel: Box<dyn Kernel>,
     journal: Journal,
+    foreign: Foreign,
     /// Every service that we have made or may have made; the journal lists the same.
     owned: BTreeSet<ServiceKey>,
     /// Those of them that a dead predecessor has left, until the first claim.
     inherited: BTreeSet<ServiceKey>,
+    /// What shall be there.
+    desired: Table,
+    /// What of it has changed since it was last brought about.
+    changed: BTreeSet<ServiceKey>,
     /// What the kernel has under the owned keys, unless in doubt.
     installed: Table,
     /// Something failed, or is not known yet: read the table before the next change.
     in_doubt: bool,
+    /// The sync daemon, which is ours in the same way.
+    daemon: Daemon,
 }
 
 impl Owner {
     /// Takes the journal and with it what a dead predecessor has left.
-    pub(crate) fn open(kernel: Box<dyn Kernel>, path: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn open(
+        kernel: Box<dyn Kernel>,
+        path: &Path,
+        foreign: Foreign,
+    ) -> Result<Self, JournalError> {
         let (mut journal, leftovers) = Journal::open(path)?;
         let key = |entry: &String| entry.strip_prefix(SERVICE).and_then(|key| key.parse().ok());
         let owned: BTreeSet<_> = leftovers.iter().filter_map(key).collect();
+        let daemon = Daemon::left_by(&leftovers);
         // An entry that this version cannot read names nothing that it could remove.
-        let unreadable: Vec<_> = leftovers.iter().filter(|entry| key(entry).is_none()).collect();
+        let unreadable: Vec<_> = leftovers
+            .iter()
+            .filter(|entry| key(entry).is_none() && !Daemon::knows(entry))
+            .collect();
         journal.forget_all(unreadable)?;
         Ok(Self {
             kernel,
             journal,
+            foreign,
             inherited: owned.clone(),
             owned,
+            desired: Table::new(),
+            changed: BTreeSet::new(),
             installed: Table::new(),
             in_doubt: true,
+            daemon,
         })
     }
 
     /// Makes `wanted` ours, in the journal first. Returns those that become ours and exist already.
     pub(crate) fn claim(
         &mut self,
-        wanted: &BTreeSet<ServiceKey>,
-        foreign: Foreign,
+        wanted: impl Iterator<Item = ServiceKey>,
     ) -> Result<Vec<ServiceKey>, ClaimError> {
-        let new: BTreeSet<_> = wanted.iter().filter(|key| !self.is_ours(key)).copied().collect();
+        let new: BTreeSet<_> = wanted.filter(|key| !self.is_ours(key)).collect();
+        self.changed.extend(&self.inherited);
+        if new.is_empty() {
+            self.inherited.clear();
+            return Ok(Vec::new());
+        }
         let present = self.kernel.read(&new)?;
         let mut strangers = present.keys().filter(|key| !self.owned.contains(key));
-        if let (Foreign::Refuse, Some(&service)) = (foreign, strangers.next()) {
+        if let (Foreign::Refuse, Some(&service)) = (self.foreign, strangers.next()) {
             return Err(ClaimError::Foreign { service });
         }
         self.journal.record_all(new.iter().map(entry))?;
-        self.owned.extend(new);
         self.inherited.clear();
-        self.in_doubt = true;
+        for (&key, entry) in present.iter() {
+            set(
+                &mut self.installed,
+                key,
+                Some((entry.service().clone(), entry.destinations().copied())),
+            );
+        }
+        self.owned.extend(new);
         Ok(present.keys().copied().collect())
     }
 
@@ -100,64 +132,203 @@ impl Owner {
         &self.installed
     }
 
+    /// From now on this service shall be there, with these destinations; of two with one key the later counts. It has been claimed.
+    pub(crate) fn want(
+        &mut self,
+        service: &Service,
+        destinations: impl Iterator<Item = Destination>,
+    ) {
+        let key = service.key();
+        set(&mut self.desired, key, Some((service.clone(), destinations)));
+        self.changed.insert(key);
+    }
+
+    /// This service shall not be there any more.
+    pub(crate) fn unwant(&mut self, key: ServiceKey) {
+        self.desired.remove(&key);
+        self.changed.insert(key);
+    }
+
+    /// This sync daemon shall run, and no other.
+    pub(crate) fn want_daemon(&mut self, daemon: Option<SyncDaemon>) {
+        self.daemon.want(daemon);
+    }
+
+    /// Whether there is anything to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.changed.is_empty() || self.daemon.has_work()
+    }
+
     /// Reads the table again before the next change.
     pub(crate) fn doubt(&mut self) {
         self.in_doubt = true;
+        self.daemon.doubt();
     }
 
-    /// Makes the kernel's table `desired`, as far as it is ours, with the fewest commands. All of `desired` has been claimed.
-    pub(crate) fn converge(&mut self, desired: &Table) -> Convergence {
-        if self.owned.is_empty() && desired.is_empty() {
-            return Convergence::Done { removed: Vec::new() };
+    /// Makes the kernel's table as wanted, as far as it is ours, with the fewest commands.
+    pub(crate) fn converge(&mut self) -> Convergence {
+        let mut refused =
+            match self.daemon.converge(&mut *self.kernel, &mut self.journal, self.foreign) {
+                Ok(refused) => refused,
+                Err(error) => return Convergence::Unreadable(error),
+            };
+        let removed = match self.converge_table() {
+            Ok(Ok(removed)) => removed,
+            Ok(Err(more)) => {
+                refused.extend(more);
+                Vec::new()
+            }
+            Err(error) => return Convergence::Unreadable(error),
+        };
+        if refused.is_empty() {
+            Convergence::Done { removed }
+        } else {
+            Convergence::Refused(refused)
+        }
+    }
+
+    /// The services that were removed, or what was refused.
+    fn converge_table(&mut self) -> Result<Result<Vec<ServiceKey>, Refusals>, KernelError> {
+        if self.owned.is_empty() && self.desired.is_empty() {
+            self.changed.clear();
+            return Ok(Ok(Vec::new()));
         }
         let mut refused = Vec::new();
         // A second attempt because somebody else may have changed the table meanwhile.
         for _ in 0..2 {
-            if self.in_doubt {
-                match self.kernel.read(&self.owned) {
-                    Ok(table) => self.installed = table,
-                    Err(error) => return Convergence::Unreadable(error),
-                }
-            }
-            let commands = ipvs::plan(&self.installed, desired, &self.owned);
+            let commands = if self.in_doubt {
+                self.installed = self.kernel.read(&self.owned)?;
+                ipvs::plan(&self.installed, &self.desired, &self.owned)
+            } else {
+                let changed = &self.changed;
+                ipvs::plan(&part(&self.installed, changed), &part(&self.desired, changed), changed)
+            };
             let results = self.kernel.execute(&commands);
             let failed =
                 |(command, result): (_, Result<(), _>)| result.err().map(|error| (command, error));
             refused = without_consequences(
                 commands.into_iter().zip(results).filter_map(failed).collect(),
             );
-            self.in_doubt = !refused.is_empty();
+            self.in_doubt |= !refused.is_empty();
             if !refused.iter().any(|(_, error)| error.is_surprise()) {
                 break;
             }
         }
         if !refused.is_empty() {
-            return Convergence::Refused(refused);
+            return Ok(Err(refused));
         }
+        if core::mem::replace(&mut self.in_doubt, false) {
+            self.changed.extend(self.owned.iter());
+        }
+        let changed = core::mem::take(&mut self.changed);
         let removed: Vec<_> =
-            self.owned.iter().filter(|key| !desired.contains(key)).copied().collect();
+            changed.iter().filter(|key| !self.desired.contains(key)).copied().collect();
         let removed_present =
             removed.iter().filter(|key| self.installed.contains(key)).copied().collect();
-        self.installed.clone_from(desired);
+        for key in changed {
+            let wanted = self.desired.service(&key);
+            let wanted =
+                wanted.map(|entry| (entry.service().clone(), entry.destinations().copied()));
+            set(&mut self.installed, key, wanted);
+        }
         // A failed write leaves the entry listed: a successor looks for the service once more.
         if self.journal.forget_all(removed.iter().map(entry)).is_ok() {
             for key in &removed {
                 self.owned.remove(key);
             }
         }
-        Convergence::Done { removed: removed_present }
+        Ok(Ok(removed_present))
+    }
+
+    /// What others have changed in our services: the commands that would undo it, by service. If it shall be undone, the next
+    /// convergence does.
+    pub(crate) fn drift(
+        &mut self,
+        undo: bool,
+    ) -> Result<BTreeMap<ServiceKey, Vec<Command>>, KernelError> {
+        let mut drift: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        // What is not brought about yet is no drift.
+        if self.has_work() || self.in_doubt || self.owned.is_empty() {
+            return Ok(drift);
+        }
+        let present = self.kernel.read(&self.owned)?;
+        for command in ipvs::plan(&present, &self.installed, &self.owned) {
+            if let Some(service) = command.service() {
+                drift.entry(service).or_default().push(command);
+            }
+        }
+        if undo && !drift.is_empty() {
+            self.installed = present;
+            self.changed.extend(drift.keys());
+        }
+        Ok(drift)
+    }
+
+    /// The connections of these services' destinations.
+    pub(crate) fn connections(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<Vec<(ServiceKey, DestinationKey, u64)>, KernelError> {
+        let traffic = self.kernel.traffic(services)?;
+        let counts = traffic.iter().flat_map(|(&service, traffic)| {
+            let of =
+                move |(&key, traffic): (&DestinationKey, &crate::kernel::DestinationTraffic)| {
+                    (service, key, traffic.connections())
+                };
+            traffic.destinations.iter().map(of)
+        });
+        Ok(counts.collect())
+    }
+
+    /// What goes through our services.
+    pub(crate) fn traffic(&mut self) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.kernel.traffic(&self.owned)
     }
 
     /// Removes everything that is ours.
     pub(crate) fn release(&mut self) -> Convergence {
-        self.converge(&Table::new())
+        self.desired = Table::new();
+        self.changed.extend(&self.owned);
+        self.daemon.want(None);
+        self.converge()
     }
 
     /// Leaves everything as it is, in the kernel and in the journal.
     pub(crate) fn abandon(&mut self) {
         self.owned.clear();
+        self.desired = Table::new();
         self.in_doubt = false;
+        self.daemon.abandon();
     }
+}
+
+type Refusals = Vec<(Command, KernelError)>;
+
+/// Puts a service with its destinations into a table, or takes it out.
+fn set(
+    table: &mut Table,
+    key: ServiceKey,
+    entry: Option<(Service, impl Iterator<Item = Destination>)>,
+) {
+    table.remove(&key);
+    if let Some((service, destinations)) = entry {
+        let entry = table.insert(service);
+        for destination in destinations {
+            entry.insert(destination);
+        }
+    }
+}
+
+/// Those services of a table.
+fn part(table: &Table, keys: &BTreeSet<ServiceKey>) -> Table {
+    let mut part = Table::new();
+    for entry in keys.iter().filter_map(|key| table.service(key)) {
+        let copy = part.insert(entry.service().clone());
+        for destination in entry.destinations() {
+            copy.insert(*destination);
+        }
+    }
+    part
 }
 
 fn entry(key: &ServiceKey) -> String {
@@ -165,7 +336,7 @@ fn entry(key: &ServiceKey) -> String {
 }
 
 /// Leaves out refusals that only follow from the refusal of their service.
-fn without_consequences(refused: Vec<(Command, KernelError)>) -> Vec<(Command, KernelError)> {
+fn without_consequences(refused: Refusals) -> Refusals {
     let is_new_service = |command: &Command| matches!(command, Command::NewService(_));
     let missing: BTreeSet<_> = refused
         .iter()

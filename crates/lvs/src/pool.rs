@@ -1,158 +1,277 @@
 //! From health to the table that is wanted: pure, no clock, no kernel.
+//!
+//! One shape with every machine of this family of crates: `handle_*` with `now`, `poll_output` until it has nothing more, `poll_timeout`. Several
+//! inputs may come before the outputs are taken: what they cancel out is not told then.
 
-use std::collections::BTreeMap;
+mod group;
+mod history;
+mod rebuild;
+mod server;
 
-use healthcheck::{Check, CheckId, Outcome};
-use ipvs::{Destination, DestinationKey, Service, ServiceKey, Table, Weight};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
 
-use crate::config::{Config, WhenDown};
+use healthcheck::{Check, CheckId, Failure, Outcome};
+use ipvs::{Destination, DestinationKey, Service, ServiceKey, SyncDaemon, SyncRole, Weight};
+use reactor::Timers;
 
-/// A real server has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) service: ServiceKey,
-    pub(crate) destination: DestinationKey,
+use crate::config::SyncConfig;
+use crate::event::{EventKind, WeightSource};
+
+pub(crate) use group::Group;
+pub(crate) use server::{DrainReason, Place, Server};
+
+/// What has to be done, in this order.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Output {
+    StartCheck(CheckId, Check),
+    StopCheck(CheckId),
+    /// The services of this pool, or their destinations, are others: [`Pool::entries`] has them.
+    Table(ServiceKey),
+    /// This service is not configured any more.
+    Unwanted(ServiceKey),
+    /// This sync daemon shall run, and no other.
+    Sync(Option<SyncDaemon>),
+    /// Count the connections of the destinations of this pool, and say so with [`Pool::handle_connections`].
+    Count(ServiceKey),
+    Told(EventKind),
+}
+
+/// What a check says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
+    pub(crate) cause: Option<Failure>,
+    /// The number that the check tells, if it is of the kind that does.
+    pub(crate) value: Option<i64>,
 }
 
-#[derive(Debug)]
-pub(crate) struct PooledCheck {
-    pub(crate) id: CheckId,
-    pub(crate) check: Check,
-    pub(crate) outcome: Outcome,
-}
-
-#[derive(Debug)]
-pub(crate) struct PooledServer {
-    destination: Destination,
-    when_down: WhenDown,
-    pub(crate) checks: Vec<PooledCheck>,
-}
-
-impl PooledServer {
-    /// Up while all checks are.
-    pub(crate) fn outcome(&self) -> Outcome {
-        if self.checks.iter().all(|check| check.outcome == Outcome::Up) {
-            Outcome::Up
-        } else {
-            Outcome::Down
-        }
-    }
-
-    /// How it stands in the table; `None`: not at all.
-    pub(crate) fn wanted(&self) -> Option<Destination> {
-        match (self.outcome(), self.when_down) {
-            (Outcome::Up, _) => Some(self.destination),
-            (Outcome::Down, WhenDown::Quiesce) => {
-                Some(self.destination.with_weight(Weight::QUIESCED))
-            }
-            (Outcome::Down, WhenDown::Remove) => None,
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct PooledService {
-    service: Service,
-    pub(crate) servers: BTreeMap<DestinationKey, PooledServer>,
-}
-
-impl PooledService {
-    /// The destinations that are wanted. What looks at the service as a whole, a quorum or a server of last resort, decides here.
-    fn wanted(&self) -> impl Iterator<Item = Destination> {
-        self.servers.values().filter_map(PooledServer::wanted)
-    }
-}
-
-/// All services with the health of their real servers.
+/// All services with the health of their real servers. Pools are named by the key of their first service.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    pub(crate) services: BTreeMap<ServiceKey, PooledService>,
+    groups: BTreeMap<ServiceKey, Group>,
+    /// The pool of every service.
+    by_service: BTreeMap<ServiceKey, ServiceKey>,
     by_check: BTreeMap<CheckId, (ServiceKey, DestinationKey)>,
     next_check: u64,
+    falls: u64,
+    sync: Option<SyncConfig>,
+    role: Option<SyncRole>,
+    timers: Timers<ServiceKey>,
+    now: Option<Instant>,
+    /// Pools whose consequences have not been drawn yet.
+    touched: BTreeSet<ServiceKey>,
+    outputs: VecDeque<Output>,
 }
 
 impl Pool {
-    /// A pool of `config`, which is valid. A check that `before` has too, of the same real server with the same parameters,
-    /// keeps its number and its outcome; all others get a new number and the outcome they assume.
-    pub(crate) fn new(config: Config, before: &Self) -> Self {
-        let mut pool = Self { next_check: before.next_check, ..Self::default() };
-        for service_config in config.into_services() {
-            let (service, real_servers) = service_config.into_parts();
-            let key = service.key();
-            let mut servers = BTreeMap::new();
-            for real_server in real_servers {
-                let destination_key = real_server.key();
-                let (destination, checks, when_down) = real_server.into_parts();
-                let mut known = before.checks_of(&key, &destination_key);
-                let checks: Vec<_> = checks
-                    .into_iter()
-                    .map(|check| {
-                        let kept = known
-                            .iter()
-                            .position(|old| old.check == check)
-                            .map(|at| known.remove(at));
-                        let (id, outcome) = match kept {
-                            Some(old) => (old.id, old.outcome),
-                            None => (pool.new_check(), check.assumed()),
-                        };
-                        pool.by_check.insert(id, (key, destination_key));
-                        PooledCheck { id, check, outcome }
-                    })
-                    .collect();
-                servers.insert(destination_key, PooledServer { destination, when_down, checks });
-            }
-            pool.services.insert(key, PooledService { service, servers });
+    /// A check has a result.
+    pub(crate) fn handle_outcome(&mut self, now: Instant, id: CheckId, verdict: Verdict) {
+        self.at(now);
+        let Some(&(service, destination)) = self.by_check.get(&id) else { return };
+        let Some(server) = self.server_mut(&service, &destination) else { return };
+        let before = server.weight();
+        let Some(check) = server.checks.iter_mut().find(|check| check.id == id) else { return };
+        check.take(verdict.outcome, verdict.cause, verdict.value);
+        let weight = Some(server.weight()).filter(|weight| *weight != before);
+        self.judge(now, service, destination);
+        if let Some(weight) = weight {
+            let source = WeightSource::Check;
+            self.tell(EventKind::Weight { service, destination, weight, source });
         }
-        pool
+        self.touched.insert(service);
     }
 
-    /// Every check and its number.
-    pub(crate) fn checks(&self) -> impl Iterator<Item = (CheckId, &Check)> {
-        self.services
-            .values()
-            .flat_map(|service| service.servers.values())
-            .flat_map(|server| server.checks.iter().map(|check| (check.id, &check.check)))
+    /// A check has had no result for too long: what it said last stands.
+    pub(crate) fn handle_silence(&mut self, now: Instant, id: CheckId) {
+        self.at(now);
+        if let Some(&(service, destination)) = self.by_check.get(&id) {
+            self.tell(EventKind::Silent { service, destination });
+        }
     }
 
-    pub(crate) fn has_check(&self, id: CheckId) -> bool {
-        self.by_check.contains_key(&id)
+    /// Folds the checks of a server, and tells when it goes up or down.
+    fn judge(&mut self, now: Instant, service: ServiceKey, destination: DestinationKey) {
+        let fall = self.falls;
+        let Some(server) = self.server_mut(&service, &destination) else { return };
+        let Some(outcome) = server.judge(now, fall) else { return };
+        let cause = server.cause();
+        self.falls = fall.wrapping_add(1);
+        self.tell(EventKind::RealServer { service, destination, outcome, cause });
     }
 
-    /// A check has a result; returns the change if its real server changed with it.
-    pub(crate) fn handle_outcome(&mut self, id: CheckId, outcome: Outcome) -> Option<Change> {
-        let &(service, destination) = self.by_check.get(&id)?;
-        let server = self.services.get_mut(&service)?.servers.get_mut(&destination)?;
-        let before = server.outcome();
-        server.checks.iter_mut().find(|check| check.id == id)?.outcome = outcome;
-        let after = server.outcome();
-        (before != after).then_some(Change { service, destination, outcome: after })
+    /// Somebody sets the weight of a real server, or takes that back. Returns whether there is such a server.
+    pub(crate) fn handle_weight(
+        &mut self,
+        now: Instant,
+        service: &ServiceKey,
+        destination: &DestinationKey,
+        weight: Option<Weight>,
+    ) -> bool {
+        self.at(now);
+        let Some(&service) = self.by_service.get(service) else { return false };
+        let Some(server) = self.server_mut(&service, destination) else { return false };
+        if server.set_weight != weight {
+            server.set_weight = weight;
+            let (weight, destination) = (server.weight(), *destination);
+            self.tell(EventKind::Weight {
+                service,
+                destination,
+                weight,
+                source: WeightSource::Order,
+            });
+            self.touched.insert(service);
+        }
+        true
     }
 
-    /// The table that is wanted.
-    pub(crate) fn desired(&self) -> Table {
-        let mut table = Table::new();
-        for pooled in self.services.values() {
-            let entry = table.insert(pooled.service.clone());
-            for destination in pooled.wanted() {
-                entry.insert(destination);
+    /// Somebody wants a real server out, its connections ended first, or wants it back (`None`). Returns whether there is such a
+    /// server.
+    pub(crate) fn handle_drain(
+        &mut self,
+        now: Instant,
+        service: &ServiceKey,
+        destination: &DestinationKey,
+        at_most: Option<Duration>,
+    ) -> bool {
+        self.at(now);
+        let Some(&service) = self.by_service.get(service) else { return false };
+        let Some(server) = self.server_mut(&service, destination) else { return false };
+        match (server.drain.map(|drain| drain.reason), at_most) {
+            (Some(DrainReason::Removed), _) => return false,
+            (_, Some(at_most)) => {
+                server.start_drain(now, DrainReason::Asked, at_most);
+                let destination = *destination;
+                self.tell(EventKind::Draining { service, destination, at_most });
+            }
+            (Some(DrainReason::Asked), None) => server.drain = None,
+            (Some(DrainReason::Down) | None, None) => {}
+        }
+        self.touched.insert(service);
+        true
+    }
+
+    /// These are the connections of the services of a pool, as asked by [`Output::Count`].
+    pub(crate) fn handle_connections(
+        &mut self,
+        now: Instant,
+        pool: &ServiceKey,
+        counts: &[(ServiceKey, DestinationKey, u64)],
+    ) {
+        self.at(now);
+        if let Some(group) = self.groups.get_mut(pool) {
+            group.handle_connections(counts);
+            self.touched.insert(*pool);
+        }
+    }
+
+    /// Whether this director is Master, for the sync daemon.
+    pub(crate) fn handle_role(&mut self, now: Instant, role: SyncRole) {
+        self.at(now);
+        if self.role.replace(role) != Some(role) {
+            let daemon = self.sync_daemon();
+            self.outputs.push_back(Output::Sync(daemon));
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.at(now);
+        while let Some((pool, _)) = self.timers.pop_due(now) {
+            let Some(group) = self.groups.get_mut(&pool) else { continue };
+            if group.count_is_due(now) {
+                self.outputs.push_back(Output::Count(pool));
+            }
+            self.touched.insert(pool);
+        }
+    }
+
+    /// The director ends, once: tells what [`tell_end`](crate::ServiceConfig::tell_end) asks for.
+    pub(crate) fn handle_stop(&mut self, now: Instant) {
+        self.at(now);
+        let groups = core::mem::take(&mut self.groups);
+        for group in groups.into_values().filter(|group| group.config.tell_end) {
+            let service = group.name;
+            for (destination, server) in group.servers {
+                if server.is_up() && !server.is_leaving() {
+                    let (outcome, cause) = (Outcome::Down, None);
+                    let told = EventKind::RealServer { service, destination, outcome, cause };
+                    self.outputs.push_back(Output::Told(told));
+                }
+            }
+            if group.quorum {
+                let quorum = group.config.quorum;
+                let told = EventKind::QuorumLost { service, alive: 0, quorum };
+                self.outputs.push_back(Output::Told(told));
             }
         }
-        table
     }
 
-    fn checks_of(&self, service: &ServiceKey, destination: &DestinationKey) -> Vec<&PooledCheck> {
-        self.services
-            .get(service)
-            .and_then(|service| service.servers.get(destination))
-            .map(|server| server.checks.iter().collect())
-            .unwrap_or_default()
+    /// What has to be done next.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.settle();
+        }
+        self.outputs.pop_front()
     }
 
-    fn new_check(&mut self) -> CheckId {
-        let id = CheckId(self.next_check);
-        self.next_check = self.next_check.wrapping_add(1);
-        id
+    /// When [`Pool::handle_timeout`] must be called at the latest.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    /// Draws the consequences of everything that has come in.
+    fn settle(&mut self) {
+        let Some(now) = self.now else { return };
+        for pool in core::mem::take(&mut self.touched) {
+            let Some(group) = self.groups.get_mut(&pool) else { continue };
+            let outputs = &mut self.outputs;
+            let changed = group.settle(now, &mut |told| outputs.push_back(Output::Told(told)));
+            let deadline = group.deadline(now);
+            if changed {
+                self.outputs.push_back(Output::Table(pool));
+            }
+            match deadline {
+                Some(at) => drop(self.timers.set(pool, at)),
+                None => drop(self.timers.cancel(&pool)),
+            }
+        }
+    }
+
+    /// The sync daemon that shall run.
+    pub(crate) fn sync_daemon(&self) -> Option<SyncDaemon> {
+        self.sync.as_ref().zip(self.role).map(|(sync, role)| sync.daemon(role))
+    }
+
+    fn at(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
+    }
+
+    fn tell(&mut self, told: EventKind) {
+        self.outputs.push_back(Output::Told(told));
+    }
+
+    fn server_mut(&mut self, pool: &ServiceKey, server: &DestinationKey) -> Option<&mut Server> {
+        self.groups.get_mut(pool)?.servers.get_mut(server)
+    }
+
+    /// The pools, by name.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    /// The pool that a service belongs to.
+    pub(crate) fn group_of(&self, service: &ServiceKey) -> Option<&Group> {
+        self.groups.get(self.by_service.get(service)?)
+    }
+
+    /// The services of a pool, with the destinations that they shall have.
+    pub(crate) fn entries(
+        &self,
+        pool: &ServiceKey,
+    ) -> impl Iterator<Item = (&Service, impl Iterator<Item = Destination>)> {
+        self.groups.get(pool).into_iter().flat_map(Group::entries)
     }
 }
 

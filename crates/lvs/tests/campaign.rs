@@ -101,10 +101,10 @@ impl Campaign {
                 let ports: BTreeSet<u16> = (0..3).map(|_| self.random.u16(1..STRANGER)).collect();
                 self.wanted =
                     Wanted(ports.into_iter().map(|port| (port, self.servers())).collect());
-                if self.bench.director.reconfigure(self.bench.now, self.config()).is_err() {
+                if self.bench.director.apply(self.bench.now, self.config()).is_err() {
                     // The table cannot be read at present: the director keeps the old configuration, so try again then.
                     self.kernel.set_unreadable(false);
-                    self.bench.director.reconfigure(self.bench.now, self.config()).unwrap();
+                    self.bench.director.apply(self.bench.now, self.config()).unwrap();
                 }
             }
             5 => self.kernel.refuse(
@@ -160,7 +160,7 @@ impl Campaign {
             table.remove(&key); // a stranger's
         }
         assert_eq!(table, self.expected());
-        let status = self.bench.director.status();
+        let status = self.bench.director.status(self.bench.now);
         assert!(!status.in_trouble);
         for (service, (&port, servers)) in status.services.iter().zip(&self.wanted.0) {
             assert_eq!(

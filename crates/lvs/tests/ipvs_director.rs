@@ -8,7 +8,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -18,12 +18,12 @@ use std::thread::JoinHandle;
 
 use ipvs::{
     Client, Command, Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey,
-    Table,
+    SyncDaemon, Table,
 };
 use lab::Namespace;
 use lvs::{
     Config, Director, EventKind, Events, Kernel, KernelError, Outcome, RealServer, ServiceConfig,
-    Timing,
+    Timing, Traffic,
 };
 use reactor::Clock;
 
@@ -285,6 +285,17 @@ impl Kernel for KilledAfter {
             Kernel::execute(&mut self.client, core::slice::from_ref(command)).remove(0)
         };
         commands.iter().map(one).collect()
+    }
+
+    fn traffic(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.client.traffic(services)
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError> {
+        Kernel::daemons(&mut self.client)
     }
 }
 

@@ -4,18 +4,19 @@
 mod bench;
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bench::{
-    Bench, Recorder, builder, checked, destination, key, listen, service, unchecked, weights,
+    Bench, Recorder, builder, checked, destination, health, key, listen, service, unchecked,
+    weights,
 };
 use healthcheck::Outcome;
-use ipvs::{Command, Scheduler, Service, ServiceKey, Table, Weight};
+use ipvs::{Command, Scheduler, Service, ServiceKey, SyncDaemon, Table, Weight};
 use lvs::{
-    BuildError, Config, EventKind, Foreign, Kernel, KernelError, MemoryKernel, RealServer,
-    ReconfigureError, ServiceConfig,
+    ApplyError, BuildError, Config, EventKind, Foreign, Kernel, KernelError, MemoryKernel,
+    RealServer, ServiceConfig, Traffic,
 };
 use reactor::Clock;
 
@@ -40,7 +41,7 @@ fn a_foreign_service_is_refused_or_adopted_and_others_are_never_touched() {
 
     let refused = build(Foreign::Refuse).unwrap_err();
     assert!(
-        matches!(refused, BuildError::Configuration(ReconfigureError::Foreign { service }) if service == key(80)),
+        matches!(refused, BuildError::Configuration(ApplyError::Foreign { service }) if service == key(80)),
         "{refused:?}"
     );
     assert_eq!(kernel.table(), before);
@@ -93,7 +94,7 @@ fn a_successor_adopts_what_it_wants_without_a_change_and_removes_the_rest() {
         [EventKind::Adopted { service: key(80) }, EventKind::Removed { service: key(81) }]
     );
     let same = Config::new().service(unchecked(80, 1)).service(unchecked(82, 3));
-    second.reconfigure(Clock::now(), same).unwrap();
+    second.apply(Clock::now(), same).unwrap();
     assert_eq!(kernel.told(), [""; 0]);
     assert_eq!(
         second.events().try_recv().map(|event| event.kind),
@@ -131,7 +132,7 @@ fn a_refusal_is_told_once_and_tried_again_later_and_later() {
             if *service == key(80) && error.contains("cannot add service tcp/192.0.2.1:80 (rr): Operation not permitted")),
         "one cause, one event: {events:?}"
     );
-    assert!(bench.director.status().in_trouble);
+    assert!(bench.director.status(bench.now).in_trouble);
     kernel.told();
     assert_eq!(bench.pass(Duration::from_secs(60)), []);
     let attempts = kernel.told().iter().filter(|told| told.contains("add service")).count();
@@ -140,7 +141,7 @@ fn a_refusal_is_told_once_and_tried_again_later_and_later() {
     kernel.refuse(None);
     assert_eq!(bench.pass(Duration::from_secs(60)), [EventKind::Converged]);
     assert_eq!(kernel.inner.table().len(), 2);
-    assert!(!bench.director.status().in_trouble);
+    assert!(!bench.director.status(bench.now).in_trouble);
 
     kernel.set_unreadable(true);
     bench.director.repair(bench.now);
@@ -186,7 +187,7 @@ fn changes_of_others_are_no_obstacle_and_are_repaired_on_demand() {
     // By hand: the destination is removed before we remove it ourselves.
     kernel.inner.change(&Command::DelDestination(key(80), address.into())).unwrap();
     drop(listener);
-    let events = bench.pass(Duration::from_secs(8));
+    let events = health(bench.pass(Duration::from_secs(8)));
     assert!(
         matches!(events[..], [EventKind::RealServer { outcome: Outcome::Down, .. }]),
         "{events:?}"
@@ -195,7 +196,7 @@ fn changes_of_others_are_no_obstacle_and_are_repaired_on_demand() {
     // By hand: the whole service is removed before the server returns.
     kernel.inner.change(&Command::DelService(key(80))).unwrap();
     let _listener = listen(&address.to_string());
-    let events = bench.pass(Duration::from_secs(6));
+    let events = health(bench.pass(Duration::from_secs(6)));
     assert!(
         matches!(events[..], [EventKind::RealServer { outcome: Outcome::Up, .. }]),
         "{events:?}"
@@ -227,6 +228,17 @@ impl Kernel for Witness {
             self.seen.lock().unwrap().push(format!("{command}: {listed}"));
         }
         self.inner.execute(commands)
+    }
+
+    fn traffic(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.inner.traffic(services)
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError> {
+        self.inner.daemons()
     }
 }
 

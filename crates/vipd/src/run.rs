@@ -44,7 +44,7 @@ pub(crate) enum StartError {
     #[error("virtual servers cannot be set up")]
     Director(#[source] lvs::BuildError),
     #[error("virtual servers cannot be changed")]
-    Reconfigure(#[from] lvs::ReconfigureError),
+    Reconfigure(#[from] lvs::ApplyError),
     #[error("virtual routers cannot be started")]
     Router(#[source] vrrp::BuildError),
 }

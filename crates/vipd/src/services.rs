@@ -42,7 +42,7 @@ pub(crate) fn reload(
     services: &[ServiceConfig],
 ) -> Result<(), StartError> {
     if let Some(director) = director {
-        director.reconfigure(config(services))?;
+        director.apply(config(services))?;
     } else {
         *director = start(options, services).map_err(StartError::Director)?;
     }

@@ -1,104 +1,145 @@
+//! Any order of inputs, and what must hold at any moment; then each rule by itself, step by step.
+
+mod properties;
+mod rules;
+
 use core::net::SocketAddr;
+use core::time::Duration;
+use std::time::Instant;
 
-use healthcheck::{Kind, Timing};
-use ipvs::{ForwardingMethod, Scheduler};
-use proptest::prelude::*;
+use healthcheck::{Check, CheckId, Failure, Kind, Outcome, Timing};
+use ipvs::{
+    Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey, Table, Weight,
+};
+use reactor::Clock;
 
-use super::*;
-use crate::config::{RealServer, ServiceConfig};
+use super::{Output, Pool, Verdict};
+use crate::config::{Config, RealServer, ServiceConfig};
+use crate::event::EventKind;
 
-fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([198, 51, 100, 1], port))
+pub(super) fn key(port: u16) -> ServiceKey {
+    ServiceKey::tcp([192, 0, 2, 1].into(), port)
 }
 
-/// Services 1.., with these many checks for each of their real servers 1..; every second server is quiesced when down.
-fn config(services: &[Vec<usize>]) -> Config {
-    let mut config = Config::new();
-    for (servers, service) in services.iter().zip(1..) {
-        let key = ServiceKey::tcp([192, 0, 2, 1].into(), service);
-        let mut service = ServiceConfig::new(Service::new(key, Scheduler::RoundRobin));
-        for (&checks, port) in servers.iter().zip(1..) {
-            let destination = Destination::new(address(port).into(), ForwardingMethod::DirectRoute);
-            let when_down = if port % 2 == 0 { WhenDown::Quiesce } else { WhenDown::Remove };
-            let mut server = RealServer::new(destination).when_down(when_down);
-            for check in 0..checks {
-                let port = u16::try_from(check).unwrap();
-                let initial = if check % 3 == 2 { Outcome::Down } else { Outcome::Up };
-                server = server.check(
-                    Check::new(address(port), Kind::Tcp).timing(Timing::new().initial(initial)),
-                );
-            }
-            service = service.real_server(server);
-        }
-        config = config.service(service);
+pub(super) fn real(port: u16) -> DestinationKey {
+    DestinationKey::from(SocketAddr::from(([198, 51, 100, 1], port)))
+}
+
+pub(super) fn service(port: u16) -> ServiceConfig {
+    ServiceConfig::new(Service::new(key(port), Scheduler::WeightedRoundRobin))
+}
+
+/// A real server of one check.
+pub(super) fn server(port: u16, weight: u16, initial: Outcome) -> RealServer {
+    let destination = Destination::new(real(port), ForwardingMethod::DirectRoute);
+    let target = SocketAddr::from(([198, 51, 100, 1], port));
+    RealServer::new(destination.with_weight(Weight::from(weight)))
+        .check(Check::new(target, Kind::Tcp).timing(Timing::new().initial(initial)))
+}
+
+/// A pool, the table that it wants, and what it tells.
+pub(super) struct Bench {
+    pub(super) pool: Pool,
+    pub(super) now: Instant,
+    pub(super) table: Table,
+    pub(super) told: Vec<EventKind>,
+    pub(super) counts: Vec<ServiceKey>,
+    pub(super) checks: Vec<(CheckId, u16)>,
+    /// Every command that the changes of the table took, in order.
+    pub(super) commands: Vec<ipvs::Command>,
+}
+
+impl Bench {
+    pub(super) fn new(config: Config) -> Self {
+        let mut bench = Self {
+            pool: Pool::default(),
+            now: Clock::now(),
+            table: Table::new(),
+            told: Vec::new(),
+            counts: Vec::new(),
+            checks: Vec::new(),
+            commands: Vec::new(),
+        };
+        bench.apply(config);
+        bench
     }
-    config
-}
 
-/// The outcome of every check, kept beside the pool.
-type Model = BTreeMap<CheckId, Outcome>;
+    pub(super) fn apply(&mut self, config: Config) {
+        config.validate(|service| self.pool.runs(service)).unwrap();
+        self.pool.handle_config(self.now, config);
+        self.drain();
+    }
 
-fn check_table(pool: &Pool, model: &Model) {
-    let table = pool.desired();
-    assert_eq!(table.len(), pool.services.len(), "every service is there whatever its servers are");
-    for (key, service) in &pool.services {
-        let entry = table.service(key).unwrap();
-        for (key, server) in &service.servers {
-            let up = server.checks.iter().all(|check| model[&check.id] == Outcome::Up);
-            let weight = entry.destination(key).map(|destination| destination.weight().value());
-            let expected = if up {
-                Some(1)
-            } else if key.port % 2 == 0 {
-                Some(0)
-            } else {
-                None
-            };
-            assert_eq!(weight, expected, "{key}");
+    pub(super) fn drain(&mut self) {
+        let mut desired = self.table.clone();
+        while let Some(output) = self.pool.poll_output() {
+            match output {
+                Output::StartCheck(id, check) => {
+                    self.checks.push((id, check.target().unwrap().port()));
+                }
+                Output::StopCheck(id) => self.checks.retain(|(known, _)| *known != id),
+                Output::Table(pool) => {
+                    for (service, destinations) in self.pool.entries(&pool) {
+                        desired.remove(&service.key());
+                        let entry = desired.insert(service.clone());
+                        for destination in destinations {
+                            entry.insert(destination);
+                        }
+                    }
+                }
+                Output::Unwanted(key) => drop(desired.remove(&key)),
+                Output::Sync(_) => {}
+                Output::Count(pool) => self.counts.push(pool),
+                Output::Told(event) => self.told.push(event),
+            }
+        }
+        let owned = self.table.keys().copied().collect();
+        self.commands.extend(ipvs::plan(&self.table, &desired, &owned));
+        self.table = desired;
+    }
+
+    /// The check of the real server with this port has this result; it is not drained yet.
+    pub(super) fn outcome(&mut self, port: u16, outcome: Outcome) {
+        let cause = (outcome == Outcome::Down).then_some(Failure::Refused);
+        let ids: Vec<_> =
+            self.checks.iter().filter(|(_, at)| *at == port).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.pool.handle_outcome(self.now, id, Verdict { outcome, cause, value: None });
         }
     }
-}
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    pub(super) fn up(&mut self, port: u16) {
+        self.outcome(port, Outcome::Up);
+        self.drain();
+    }
 
-    #[test]
-    fn the_table_follows_the_checks_and_changes_are_told_exactly(
-        first in proptest::collection::vec(proptest::collection::vec(0..4_usize, 0..5), 0..4),
-        second in proptest::collection::vec(proptest::collection::vec(0..4_usize, 0..5), 0..4),
-        outcomes in proptest::collection::vec((0..60_u64, any::<bool>()), 0..60),
-    ) {
-        let mut pool = Pool::new(config(&first), &Pool::default());
-        let mut model: Model = pool.checks().map(|(id, check)| (id, check.assumed())).collect();
-        check_table(&pool, &model);
-        for &(id, up) in &outcomes {
-            let (id, outcome) = (CheckId(id), if up { Outcome::Up } else { Outcome::Down });
-            let before = pool.desired();
-            let change = pool.handle_outcome(id, outcome);
-            if let Some(known) = model.get_mut(&id) {
-                *known = outcome;
-            } else {
-                prop_assert_eq!(change, None, "a check that is not there");
-            }
-            check_table(&pool, &model);
-            prop_assert_eq!(change.is_some(), pool.desired() != before);
+    pub(super) fn down(&mut self, port: u16) {
+        self.outcome(port, Outcome::Down);
+        self.drain();
+    }
+
+    /// Time passes, and what comes due in it is done.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.pool.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.pool.handle_timeout(self.now);
+            self.drain();
         }
-        // Another configuration: what stays keeps its number and its outcome, what is new is as assumed.
-        let next = Pool::new(config(&second), &pool);
-        let mut kept = 0;
-        for (id, check) in next.checks() {
-            let old = pool.checks().find(|(old, _)| *old == id);
-            let outcome = next.services.values().flat_map(|s| s.servers.values()).flat_map(|s| &s.checks)
-                .find(|c| c.id == id).unwrap().outcome;
-            if let Some((_, old)) = old {
-                kept += 1;
-                prop_assert_eq!(old, check);
-                prop_assert_eq!(outcome, model[&id]);
-            } else {
-                prop_assert_eq!(outcome, check.assumed());
-            }
-        }
-        let expected: usize = first.iter().zip(&second)
-            .flat_map(|(a, b)| a.iter().zip(b)).map(|(a, b)| *a.min(b)).sum();
-        prop_assert_eq!(kept, expected);
+        self.now = end;
+    }
+
+    /// Ports and weights of the destinations of a service.
+    pub(super) fn weights(&self, port: u16) -> Vec<(u16, u32)> {
+        let entry = self.table.service(&key(port)).unwrap();
+        entry.destinations().map(|d| (d.key().port, d.weight().value())).collect()
+    }
+
+    /// What was told since the last call, as text, without what is told of single servers.
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        let told = core::mem::take(&mut self.told).into_iter();
+        told.filter(|event| !matches!(event, EventKind::RealServer { .. }))
+            .map(|event| event.to_string())
+            .collect()
     }
 }

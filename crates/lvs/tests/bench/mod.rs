@@ -6,7 +6,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -14,11 +14,12 @@ use std::time::Instant;
 
 use healthcheck::Timing;
 use ipvs::{
-    Command, Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey, Table,
+    Command, Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey,
+    SyncDaemon, Table,
 };
 use lvs::{
     Config, Director, DirectorBuilder, EventKind, Kernel, KernelError, MemoryKernel, RealServer,
-    ServiceConfig,
+    ServiceConfig, Traffic,
 };
 use reactor::{Clock, Events, Interest, Reactor, Token};
 use socket2::{Domain, Socket, Type};
@@ -96,7 +97,7 @@ impl Bench {
     }
 
     fn is_checking(&self) -> bool {
-        let status = self.director.status();
+        let status = self.director.status(self.now);
         let mut checks = status
             .services
             .iter()
@@ -131,6 +132,12 @@ impl Bench {
         self.now = end;
         events
     }
+}
+
+/// Only what is told of single real servers going up or down.
+pub(crate) fn health(mut events: Vec<EventKind>) -> Vec<EventKind> {
+    events.retain(|event| matches!(event, EventKind::RealServer { .. }));
+    events
 }
 
 pub(crate) const EPERM: i32 = 1;
@@ -183,5 +190,16 @@ impl Kernel for Recorder {
                 }
             })
             .collect()
+    }
+
+    fn traffic(
+        &mut self,
+        services: &BTreeSet<ServiceKey>,
+    ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+        self.inner.traffic(services)
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError> {
+        self.inner.daemons()
     }
 }
