@@ -22,6 +22,8 @@ enum What {
     Failover,
     /// What daemons use while nothing happens: wake-ups, system calls, processor time, memory
     Idle,
+    /// Many virtual routers beside keepalived: system calls, processor time, memory, start, takeover
+    Scale,
     /// Time to read and to write an advertisement
     Codec,
     /// Time that an election takes for an input and what follows from it
@@ -40,15 +42,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Instructions => return instructions(&arguments.rest),
         What::Failover => "failover",
         What::Idle => "idle",
+        What::Scale => "scale",
         What::Codec => "codec",
         What::Election => "election",
         What::Crowd => "crowd",
     };
-    if matches!(arguments.what, What::Failover | What::Idle) {
+    if matches!(arguments.what, What::Failover | What::Idle | What::Scale) {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
     }
     let mut bench = Command::new(host::build_binary("benches", name, true)?);
-    if arguments.what == What::Idle {
+    if matches!(arguments.what, What::Idle | What::Scale) {
         bench.arg(host::build_binary("vipd", "vipd", true)?);
     }
     Ok(host::exit_code(host::status(bench.args(&arguments.rest))?))

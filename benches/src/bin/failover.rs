@@ -11,15 +11,14 @@
 //! theirs late; `chrt --fifo 10` in front of the command leaves that out.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use benches::daemons::{Result, kill_tree};
 use lab::peers::Daemon;
 use lab::{AddressMonitor, Bridge, Capture, Filter, Frame, Node, Process};
-use rustix::process::{Pid, Signal, kill_process};
 
 const RUNS: usize = 15;
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -28,8 +27,6 @@ const VIRTUAL: &str = "192.0.2.100";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the median may be late.
 const TARGET: Duration = Duration::from_millis(1);
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -265,25 +262,6 @@ fn keepalived_version() -> Option<String> {
         + &String::from_utf8_lossy(&output.stdout);
     let version = text.split_whitespace().nth(1)?.trim_start_matches('v').to_owned();
     Some(format!("keepalived {version}"))
-}
-
-/// Kills a process and its children without letting any of them notice the death of another: keepalived's children
-/// would say goodbye for it.
-fn kill_tree(process: &mut Process) -> Result<()> {
-    let children: Vec<Pid> = process
-        .children()?
-        .into_iter()
-        .filter_map(|child| Pid::from_raw(child.try_into().ok()?))
-        .collect();
-    process.signal(Signal::STOP)?;
-    for child in &children {
-        kill_process(*child, Signal::STOP)?;
-    }
-    for child in &children {
-        kill_process(*child, Signal::KILL)?;
-    }
-    process.kill()?;
-    Ok(())
 }
 
 /// What comes in at the switch's ports.
