@@ -1,6 +1,7 @@
 //! Whatever a kernel may answer: messages, acknowledgements, attributes, and what the crates above make of them.
 #![no_main]
 
+use ipvs::{AddressFamily, Command, ServiceKey, codec};
 use libfuzzer_sys::fuzz_target;
 use netlink::{Attributes, Messages};
 
@@ -22,7 +23,7 @@ fn payload(octets: &[u8]) {
         let mut attributes = Attributes::after(octets, header);
         walk(&mut attributes, 8);
     }
-    ipvs::fuzzing::reply(octets);
+    ipvs(octets);
     vip_netlink::fuzzing::notification(octets);
 }
 
@@ -38,4 +39,30 @@ fn walk(attributes: &mut Attributes<'_>, depth: usize) {
         }
     }
     assert!(len <= before, "more than there is");
+}
+
+/// Reads octets as every kind of answer; what can be asked for again reads back.
+fn ipvs(octets: &[u8]) {
+    if let Ok(status) = codec::service(octets) {
+        let key = status.service.key();
+        assert_eq!(key.to_string().parse(), Ok(key));
+        let again = codec::command(&Command::NewService(status.service.clone()));
+        assert_eq!(codec::service(&again).map(|again| again.service), Ok(status.service));
+    }
+    for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
+        if let Ok(status) = codec::destination(octets, family) {
+            let key = status.destination.key();
+            assert_eq!(key.to_string().parse(), Ok(key));
+            let _sent = codec::command(&Command::NewDestination(
+                ServiceKey::tcp(key.address, key.port),
+                status.destination,
+            ));
+        }
+    }
+    if let Ok(daemon) = codec::daemon(octets) {
+        let again = codec::command(&Command::StartDaemon(daemon.clone()));
+        assert_eq!(codec::daemon(&again), Ok(daemon));
+    }
+    let _timeouts = codec::timeouts(octets);
+    let _information = codec::information(octets);
 }

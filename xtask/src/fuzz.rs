@@ -15,13 +15,14 @@ use crate::packages;
 mod seeds;
 
 /// The targets of `fuzz/Cargo.toml`.
-const TARGETS: [&str; 7] = [
+const TARGETS: [&str; 8] = [
     "advertisement",
     "authentication",
     "fsm_ops",
     "sync_group",
     "keepalived_conf",
     "netlink_message",
+    "ipvs_connections",
     "journal",
 ];
 

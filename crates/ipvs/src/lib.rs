@@ -117,34 +117,6 @@ pub use service::{Netmask, Persistence, PersistenceError, Service, ServiceFlags}
 pub use statistics::Statistics;
 pub use table::{Entry, Table};
 
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    //! What the fuzzer reaches and nobody else.
-
-    use crate::{AddressFamily, reply};
-
-    /// Reads a payload as every kind of answer.
-    ///
-    /// # Panics
-    /// When a key is written otherwise than it is read.
-    pub fn reply(payload: &[u8]) {
-        if let Ok(status) = reply::service(payload) {
-            let key = status.service.key();
-            assert_eq!(key.to_string().parse(), Ok(key));
-        }
-        for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
-            if let Ok(status) = reply::destination(payload, family) {
-                let key = status.destination.key();
-                assert_eq!(key.to_string().parse(), Ok(key));
-            }
-        }
-        let _daemon = reply::daemon(payload);
-        let _timeouts = reply::timeouts(payload);
-        let _information = reply::information(payload);
-    }
-}
-
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

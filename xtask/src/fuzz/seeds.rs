@@ -14,6 +14,7 @@ pub(super) fn sow(target: &str, corpus: &Path) -> Result<(), String> {
         "keepalived_conf" => configurations()?,
         "fsm_ops" | "sync_group" => (1..=16).map(chance).collect(),
         "journal" => vec![JOURNAL.into()],
+        "ipvs_connections" => vec![CONNECTIONS.into()],
         _ => Vec::new(),
     };
     for (index, seed) in seeds.iter().enumerate() {
@@ -25,6 +26,11 @@ pub(super) fn sow(target: &str, corpus: &Path) -> Result<(), String> {
 
 const JOURNAL: &str = "vip-journal 1 0a5c6d2e-7a37-4b53-8f0b-0c6f4c1d2e3f 4711\n\
     + 192.0.2.100/24 dev 2 label eth0:1\n+ 2001:db8::1/64 dev 2 dad\n- 192.0.2.100/24 dev 2 label eth0:1\n";
+
+const CONNECTIONS: &str = "TCP C0000205 A1F2 C0000201 0050 0A00000B 1F90 ESTABLISHED     898\n\
+    UDP C0000205 0000 C0000201 13C4 0A00000C 13C4 NONE             41 sip a84b4c76e66710\n\
+    TCP 2001:0db8:0000:0000:0000:0000:0000:0005 B000 2001:0db8:0000:0000:0000:0000:0000:0001 01BB 0A00000B 01BB SYN_RECV         59\n\
+    TCP C0000205 A1F3 C0000201 0050 0A00000B 1F90 FIN_WAIT    LOCAL        7\n";
 
 /// Every packet and every message of the vectors.
 fn vectors() -> Result<Vec<Vec<u8>>, String> {
