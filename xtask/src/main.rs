@@ -16,6 +16,7 @@ mod mutate;
 mod package;
 mod packages;
 mod sim;
+mod soak;
 mod test;
 mod uml;
 
@@ -40,6 +41,7 @@ enum Task {
     Mutate(mutate::Arguments),
     Package(package::Arguments),
     Sim(sim::Arguments),
+    Soak(soak::Arguments),
     Uml(uml::Arguments),
 }
 
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Task::Mutate(arguments) => mutate::run(&arguments),
         Task::Package(arguments) => package::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Uml(arguments) => uml::run(&arguments),
     };
     result.unwrap_or_else(|message| {

@@ -66,14 +66,12 @@ pub enum Filter {
     All,
     /// ARP, VRRP over IPv4 and IPv6, and `ICMPv6` (neighbour discovery); the kernel drops the rest.
     Failover,
+    /// ARP.
+    Arp,
 }
 
 impl Filter {
     fn program(self) -> &'static [Instruction] {
-        const LOAD_HALF: u16 = 0x28; // ldh [k]
-        const LOAD_BYTE: u16 = 0x30; // ldb [k]
-        const JUMP_EQUAL: u16 = 0x15; // jeq #k
-        const RETURN: u16 = 0x06; // ret #k
         const FAILOVER: &[Instruction] = &[
             (LOAD_HALF, 0, 0, 12),
             (JUMP_EQUAL, 7, 0, 0x0806),
@@ -87,11 +85,39 @@ impl Filter {
             (RETURN, 0, 0, u32::MAX),
             (RETURN, 0, 0, 0),
         ];
+        const ARP: &[Instruction] = &[
+            (LOAD_HALF, 0, 0, 12),
+            (JUMP_EQUAL, 0, 1, 0x0806),
+            (RETURN, 0, 0, u32::MAX),
+            (RETURN, 0, 0, 0),
+        ];
+        const ALL: &[Instruction] = &[(RETURN, 0, 0, u32::MAX)];
         match self {
-            Self::All => &[],
+            Self::All => ALL,
             Self::Failover => FAILOVER,
+            Self::Arp => ARP,
         }
     }
+}
+
+// Classic BPF (linux/filter.h).
+const LOAD_WORD: u16 = 0x20; // ld [k]
+const LOAD_HALF: u16 = 0x28; // ldh [k]
+const LOAD_BYTE: u16 = 0x30; // ldb [k]
+const JUMP_EQUAL: u16 = 0x15; // jeq #k
+const RETURN: u16 = 0x06; // ret #k
+
+/// Drops what leaves, and what was seen on the links `except`.
+fn only_incoming(except: &[u32]) -> Vec<Instruction> {
+    const PACKET_TYPE: u32 = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
+    const INTERFACE: u32 = 0xffff_f008; // SKF_AD_OFF + SKF_AD_IFINDEX
+    const OUTGOING: u32 = 4; // PACKET_OUTGOING, linux/if_packet.h
+    let drop_if = |value| [(JUMP_EQUAL, 0, 1, value), (RETURN, 0, 0, 0)];
+    let mut program = vec![(LOAD_WORD, 0, 0, PACKET_TYPE)];
+    program.extend(drop_if(OUTGOING));
+    program.push((LOAD_WORD, 0, 0, INTERFACE));
+    program.extend(except.iter().copied().flat_map(drop_if));
+    program
 }
 
 /// A packet socket that collects frames from the moment it is opened (16 MiB of them).
@@ -111,6 +137,24 @@ impl Capture {
     /// Captures on all interfaces of the namespace; [`Frame::link`] and [`Frame::outgoing`] tell them apart.
     pub fn open_all(namespace: &Namespace, filter: Filter) -> io::Result<Self> {
         Ok(Self { socket: namespace.run(|| sys::packet_socket(0, filter.program()))? })
+    }
+
+    /// Captures what comes in on all interfaces of the namespace but `except` (indices); the kernel drops the rest, so that
+    /// a flood there does not fill the buffer. Interfaces that are made later are watched as well.
+    pub fn open_incoming(
+        namespace: &Namespace,
+        except: &[u32],
+        filter: Filter,
+    ) -> io::Result<Self> {
+        let mut program = only_incoming(except);
+        program.extend(filter.program());
+        Ok(Self { socket: namespace.run(|| sys::packet_socket(0, &program))? })
+    }
+
+    /// Sends a frame, from its destination MAC address on, through the interface of [`Capture::open`].
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        rustix::io::write(&self.socket, frame)?;
+        Ok(())
     }
 
     /// The next frame, or none within `patience`.

@@ -164,6 +164,9 @@ pub(crate) fn address_events() -> io::Result<OwnedFd> {
     let mut address: libc::sockaddr_nl = unsafe { MaybeUninit::zeroed().assume_init() };
     address.nl_family = u16::try_from(libc::AF_NETLINK).expect("a small constant");
     let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
+    // Root of the machine may have so much; others do with what they get.
+    let buffer: libc::c_int = 16 << 20;
+    drop(set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &buffer));
     address.nl_groups = u32::try_from(groups).expect("a bit mask");
     bind(&fd, &address)?;
     Ok(fd)
