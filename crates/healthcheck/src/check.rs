@@ -4,8 +4,13 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
+use crate::Tls;
 use crate::machine::{Machine, Output};
-use crate::{ExchangeCheck, Failure, FileCheck, Outcome, Script, TcpCheck, Timing};
+use crate::{
+    DnsCheck, DnsQuery, ExchangeCheck, Failure, FileCheck, Http, HttpCheck, Outcome, PingCheck,
+    Script, Smtp, SmtpCheck, TcpCheck, Timing, Udp, UdpCheck,
+};
 
 /// The caller's number for a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,12 +30,30 @@ pub enum Kind {
         /// What the answer must begin with.
         expect: Arc<[u8]>,
     },
+    /// Over TCP: HTTP requests, answered as wanted. With [`Check::tls`]: HTTPS.
+    Http(Http),
+    /// Over TCP: a mail server greets.
+    Smtp(Smtp),
+    /// A datagram meets no ICMP error, or the wanted answer.
+    Udp(Udp),
+    /// A name server answers a query over UDP.
+    Dns(DnsQuery),
+    /// The host answers an ICMP echo request; the port does not matter.
+    Ping,
 }
 
 impl Kind {
-    /// A fresh run.
-    fn run(&self, _seed: u64) -> AnyMachine {
+    /// A fresh run against `target`; `seed` decides what is left to chance.
+    fn run(&self, target: SocketAddr, seed: u64) -> AnyMachine {
+        let [.., high, low] = seed.to_be_bytes();
         match self {
+            Self::Http(http) => AnyMachine::Http(Box::new(HttpCheck::new(http.clone(), target))),
+            Self::Smtp(smtp) => AnyMachine::Smtp(SmtpCheck::new(smtp.clone())),
+            Self::Udp(udp) => AnyMachine::Udp(UdpCheck::new(udp.clone())),
+            Self::Dns(query) => {
+                AnyMachine::Dns(DnsCheck::new(query, u16::from_be_bytes([high, low])))
+            }
+            Self::Ping => AnyMachine::Ping(Box::new(PingCheck::new(target.is_ipv6(), seed))),
             Self::Tcp => AnyMachine::Tcp(TcpCheck::new()),
             Self::Exchange { send, expect } => {
                 AnyMachine::Exchange(ExchangeCheck::new(Arc::clone(send), Arc::clone(expect)))
@@ -77,10 +100,20 @@ impl Source {
     }
 }
 
+/// A server to connect to, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Server {
+    pub(crate) target: SocketAddr,
+    pub(crate) kind: Kind,
+    pub(crate) source: Source,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+}
+
 /// What a check looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
-    Server { target: SocketAddr, kind: Kind, source: Source },
+    Server(Server),
     Script(Script),
     File(FileCheck),
 }
@@ -96,8 +129,14 @@ impl Check {
     /// A check of `target` with the default [`Timing`].
     #[must_use]
     pub fn new(target: SocketAddr, kind: Kind) -> Self {
-        let subject = Subject::Server { target, kind, source: Source::new() };
-        Self { subject, timing: Timing::new() }
+        let server = Server {
+            target,
+            kind,
+            source: Source::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        Self { subject: Subject::Server(server), timing: Timing::new() }
     }
 
     /// A check by a program with the default [`Timing`].
@@ -114,9 +153,19 @@ impl Check {
 
     /// Sets where connections come from. Scripts and files have none.
     #[must_use]
-    pub fn source(mut self, new: Source) -> Self {
-        if let Subject::Server { source, .. } = &mut self.subject {
-            *source = new;
+    pub fn source(mut self, source: Source) -> Self {
+        if let Subject::Server(server) = &mut self.subject {
+            server.source = source;
+        }
+        self
+    }
+
+    /// Speaks TLS on the connection. Kinds that have none ([`Kind::Udp`], [`Kind::Dns`], [`Kind::Ping`]), scripts and files stay as they are.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        if let Subject::Server(server) = &mut self.subject {
+            server.tls = Some(tls);
         }
         self
     }
@@ -131,7 +180,7 @@ impl Check {
     #[must_use]
     pub fn target(&self) -> Option<SocketAddr> {
         match &self.subject {
-            Subject::Server { target, .. } => Some(*target),
+            Subject::Server(server) => Some(server.target),
             Subject::Script(_) | Subject::File(_) => None,
         }
     }
@@ -140,7 +189,7 @@ impl Check {
     #[must_use]
     pub fn kind(&self) -> Option<&Kind> {
         match &self.subject {
-            Subject::Server { kind, .. } => Some(kind),
+            Subject::Server(server) => Some(&server.kind),
             Subject::Script(_) | Subject::File(_) => None,
         }
     }
@@ -160,20 +209,30 @@ impl Check {
     }
 }
 
-/// Every machine in one type, so that a run needs no allocation.
+/// Every machine in one type, so that a run of a small one needs no allocation.
 #[derive(Debug)]
 pub(crate) enum AnyMachine {
+    Http(Box<HttpCheck>),
+    Smtp(SmtpCheck),
+    Udp(UdpCheck),
+    Dns(DnsCheck),
+    Ping(Box<PingCheck>),
     Tcp(TcpCheck),
     Exchange(ExchangeCheck),
 }
 
 impl AnyMachine {
-    pub(crate) fn of(kind: &Kind, seed: u64) -> Self {
-        kind.run(seed)
+    pub(crate) fn of(server: &Server, seed: u64) -> Self {
+        server.kind.run(server.target, seed)
     }
 
     pub(crate) fn inner(&mut self) -> &mut dyn Machine {
         match self {
+            Self::Http(machine) => &mut **machine,
+            Self::Smtp(machine) => machine,
+            Self::Udp(machine) => machine,
+            Self::Dns(machine) => machine,
+            Self::Ping(machine) => &mut **machine,
             Self::Tcp(machine) => machine,
             Self::Exchange(machine) => machine,
         }

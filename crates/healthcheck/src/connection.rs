@@ -1,4 +1,4 @@
-//! The TCP transport below a machine: a non-blocking connection.
+//! The TCP transport below a machine: a non-blocking connection, with TLS in between if asked for.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::transport::{OpenError, Received};
-use crate::{Failure, Local, Source};
+use crate::transport::{Ended, READS, Received, Trouble};
+use crate::{Failure, Machine, Source};
 
 /// An open connection, or one that is being opened.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     connected: bool,
     /// What the socket would not take yet.
     unsent: Vec<u8>,
+    #[cfg(feature = "tls")]
+    session: Option<Box<crate::tls::Session>>,
 }
 
 impl AsFd for Connection {
@@ -29,60 +31,62 @@ impl AsFd for Connection {
     }
 }
 
-fn errno(error: &io::Error) -> Errno {
+pub(crate) fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-fn source_error(error: &io::Error) -> OpenError {
-    OpenError::Local(Local::Source { errno: errno(error).raw_os_error() })
+/// Applies where packets are to come from.
+pub(crate) fn prepare(socket: &Socket, source: &Source) -> Result<(), Trouble> {
+    let apply = || -> io::Result<()> {
+        let (address, interface, mark) = source.parts();
+        if let Some(mark) = mark {
+            socket.set_mark(mark)?;
+        }
+        if let Some(name) = interface {
+            socket.bind_device(Some(name.as_bytes()))?;
+        }
+        if let Some(address) = address {
+            socket.bind(&SockAddr::from(address))?;
+        }
+        Ok(())
+    };
+    apply().map_err(|error| Trouble::of_source(&error))
 }
 
 impl Connection {
     /// Starts to connect. Closing it sends a reset: no state is left on either side, whatever the number of checks.
-    pub(crate) fn open(target: SocketAddr, source: &Source) -> Result<Self, OpenError> {
+    pub(crate) fn open(target: SocketAddr, source: &Source) -> Result<Self, Trouble> {
         let socket = Socket::new(
             Domain::for_address(target),
             Type::STREAM.nonblocking(),
             Some(Protocol::TCP),
         )
-        .map_err(|error| OpenError::Local(Local::Socket { errno: errno(&error).raw_os_error() }))?;
-        let prepare = || -> io::Result<()> {
-            let (address, interface, mark) = source.parts();
-            socket.set_linger(Some(Duration::ZERO))?;
-            if let Some(mark) = mark {
-                socket.set_mark(mark)?;
-            }
-            if let Some(name) = interface {
-                socket.bind_device(Some(name.as_bytes()))?;
-            }
-            if let Some(address) = address {
-                socket.bind(&SockAddr::from(address))?;
-            }
-            Ok(())
-        };
-        prepare().map_err(|error| source_error(&error))?;
+        .map_err(|error| Trouble::of_socket(errno(&error)))?;
+        socket.set_linger(Some(Duration::ZERO)).map_err(|error| Trouble::of_source(&error))?;
+        prepare(&socket, source)?;
         match socket.connect(&SockAddr::from(target)) {
-            Ok(()) => Ok(Self { socket, connected: false, unsent: Vec::new() }), // finished when found writable
-            Err(error) => match errno(&error) {
-                Errno::INPROGRESS | Errno::INTR => {
-                    Ok(Self { socket, connected: false, unsent: Vec::new() })
-                }
-                // No free port; the source address has gone since the bind.
-                Errno::ADDRNOTAVAIL | Errno::AGAIN | Errno::ADDRINUSE => Err(source_error(&error)),
-                Errno::NOBUFS | Errno::NOMEM => {
-                    Err(OpenError::Local(Local::Socket { errno: errno(&error).raw_os_error() }))
-                }
-                other => Err(OpenError::Failed(Failure::of(other, Duration::ZERO))),
-            },
+            // Finished when found writable, even if it is already.
+            Ok(()) => {}
+            Err(error) if matches!(errno(&error), Errno::INPROGRESS | Errno::INTR) => {}
+            Err(error) => return Err(Trouble::of_connect(&error)),
         }
+        Ok(Self {
+            socket,
+            connected: false,
+            unsent: Vec::new(),
+            #[cfg(feature = "tls")]
+            session: None,
+        })
     }
 
-    pub(crate) fn is_connected(&self) -> bool {
-        self.connected
+    /// Speaks TLS from the start.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(&mut self, session: crate::tls::Session) {
+        self.session = Some(Box::new(session));
     }
 
     /// The connect has ended, `after` this long: how?
-    pub(crate) fn finish_connect(&mut self, after: Duration) -> Result<(), Failure> {
+    fn finish_connect(&mut self, after: Duration) -> Result<(), Failure> {
         match self.socket.take_error() {
             Ok(None) if self.is_connected_to_itself() => Err(Failure::Refused),
             Ok(None) => {
@@ -112,12 +116,77 @@ impl Connection {
 
     /// Sends `bytes`, or keeps what the socket does not take at once.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        #[cfg(feature = "tls")]
+        if let Some(session) = &mut self.session {
+            session.send(bytes, &mut self.unsent)?;
+            return self.flush();
+        }
         self.unsent.extend_from_slice(bytes);
         self.flush()
     }
 
+    /// The descriptor is ready, `after` the start of the run.
+    pub(crate) fn handle_ready(
+        &mut self,
+        after: Duration,
+        writable: bool,
+        buffer: &mut [u8],
+        machine: &mut dyn Machine,
+    ) -> Result<(), Ended> {
+        let ended = |failure| Ended(Some(failure));
+        if !self.connected {
+            self.finish_connect(after).map_err(ended)?;
+            #[cfg(feature = "tls")]
+            if let Some(session) = &mut self.session {
+                session.flush_into(&mut self.unsent);
+                return self.flush().map_err(ended);
+            }
+            machine.handle_connected();
+            return Ok(());
+        }
+        if writable {
+            self.flush().map_err(ended)?;
+        }
+        #[cfg(feature = "tls")]
+        if self.session.is_some() {
+            return self.handle_secured(buffer, machine);
+        }
+        for _ in 0..READS {
+            match self.receive(buffer) {
+                Received::Data(bytes) => machine.handle_data(bytes),
+                Received::Nothing => break,
+                Received::End(failure) => return Err(Ended(failure)),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    fn handle_secured(
+        &mut self,
+        buffer: &mut [u8],
+        machine: &mut dyn Machine,
+    ) -> Result<(), Ended> {
+        let ended = |failure| Ended(Some(failure));
+        let (sealed, plain) = buffer.split_at_mut(buffer.len() / 2);
+        for _ in 0..READS {
+            let bytes = match self.receive(sealed) {
+                Received::Data(bytes) => bytes,
+                Received::Nothing => break,
+                Received::End(failure) => return Err(Ended(failure)),
+            };
+            let Some(session) = &mut self.session else { break };
+            let closed = session.receive(bytes, plain, &mut self.unsent, machine).map_err(ended)?;
+            self.flush().map_err(ended)?;
+            if closed {
+                return Err(Ended(None));
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what was kept.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<(), Failure> {
         while !self.unsent.is_empty() {
             match send(&self.socket, &self.unsent, SendFlags::NOSIGNAL) {
                 Ok(count) => drop(self.unsent.drain(..count.min(self.unsent.len()))),
@@ -130,7 +199,7 @@ impl Connection {
     }
 
     /// Reads once into `buffer`.
-    pub(crate) fn receive<'b>(&self, buffer: &'b mut [u8]) -> Received<'b> {
+    fn receive<'b>(&self, buffer: &'b mut [u8]) -> Received<'b> {
         loop {
             match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
                 Ok((0, _)) => return Received::End(None),

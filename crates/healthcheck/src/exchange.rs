@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::ending::Ending;
 use crate::{Failure, Machine, Output};
 
 /// One run of the exchange check, for protocols whose greeting or answer to one line tells enough: `PING` and `+PONG`, `220 `.
@@ -12,89 +13,51 @@ pub struct ExchangeCheck {
     expect: Arc<[u8]>,
     /// How many bytes of `expect` have been seen.
     seen: usize,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Connecting,
-    Send,
-    Listen,
-    Close(Result<(), Failure>),
-    Report(Result<(), Failure>),
-    Finished,
+    unsent: bool,
+    ending: Ending,
 }
 
 impl ExchangeCheck {
     /// A run that sends `send` when connected and succeeds when the first bytes of the answer are `expect`.
     #[must_use]
     pub fn new(send: Arc<[u8]>, expect: Arc<[u8]>) -> Self {
-        Self { send, expect, seen: 0, phase: Phase::Connecting }
-    }
-
-    fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Connecting | Phase::Send | Phase::Listen)
-    }
-
-    fn fail(&mut self, failure: Failure) {
-        if self.is_running() {
-            self.phase = Phase::Report(Err(failure));
-        }
+        Self { send, expect, seen: 0, unsent: false, ending: Ending::Running }
     }
 }
 
 impl Machine for ExchangeCheck {
     fn handle_connected(&mut self) {
-        if matches!(self.phase, Phase::Connecting) {
-            self.phase = if self.expect.is_empty() {
-                Phase::Close(Ok(()))
-            } else if self.send.is_empty() {
-                Phase::Listen
-            } else {
-                Phase::Send
-            };
+        if self.expect.is_empty() {
+            self.ending.decide(Ok(()));
         }
+        self.unsent = !self.send.is_empty();
     }
 
     fn handle_data(&mut self, bytes: &[u8]) {
-        if !self.is_running() {
-            return;
-        }
         let missing = self.expect.get(self.seen..).unwrap_or_default();
         let common = missing.len().min(bytes.len());
         if missing.get(..common) != bytes.get(..common) {
-            self.phase = Phase::Close(Err(Failure::Unexpected));
+            self.ending.decide(Err(Failure::Unexpected));
         } else if common == missing.len() {
-            self.phase = Phase::Close(Ok(()));
+            self.ending.decide(Ok(()));
         } else {
             self.seen = self.seen.saturating_add(common);
         }
     }
 
     fn handle_closed(&mut self, failure: Option<Failure>) {
-        self.fail(failure.unwrap_or(Failure::Closed));
+        self.ending.closed(failure);
     }
 
     fn handle_timeout(&mut self, after: Duration) {
-        self.fail(Failure::TimedOut { after });
+        self.ending.timed_out(after);
     }
 
     fn poll_output(&mut self) -> Option<Output<'_>> {
-        match self.phase {
-            Phase::Connecting | Phase::Listen | Phase::Finished => None,
-            Phase::Send => {
-                self.phase = Phase::Listen;
-                Some(Output::Transmit(&self.send))
-            }
-            Phase::Close(result) => {
-                self.phase = Phase::Report(result);
-                Some(Output::Close)
-            }
-            Phase::Report(result) => {
-                self.phase = Phase::Finished;
-                Some(Output::Done(result))
-            }
+        if self.ending.is_running() && core::mem::take(&mut self.unsent) {
+            return Some(Output::Transmit(&self.send));
         }
+        self.ending.poll_output()
     }
 }
 
@@ -139,7 +102,7 @@ mod tests {
 
         let mut machine = ping();
         machine.handle_timeout(Duration::from_secs(1));
-        assert_eq!(outputs(&mut machine), ["Done(Err(TimedOut { after: 1s }))"]);
+        assert_eq!(outputs(&mut machine), ["Close", "Done(Err(TimedOut { after: 1s }))"]);
     }
 
     #[test]

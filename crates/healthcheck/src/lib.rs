@@ -41,30 +41,47 @@
 //!
 //! What it does not do: resolve names, start threads, log, or act on an outcome; that is the `lvs` crate.
 
-#![forbid(unsafe_code)]
-
 mod check;
 mod connection;
+mod datagram;
+mod dns;
 mod driver;
+mod ending;
 mod exchange;
 mod file;
+mod http;
 mod machine;
 mod outcome;
+mod ping;
 pub mod process;
 mod schedule;
 mod script;
+mod smtp;
+mod sys;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
+mod udp;
 
 pub use check::{Check, CheckId, Kind, Source};
+pub use dns::{DnsCheck, DnsNameError, DnsQuery, RecordType, UnknownRecordType};
 pub use driver::{Driver, Event, Status, Watchdog};
 pub use exchange::ExchangeCheck;
 pub use file::{FileCheck, NumberRule};
+#[cfg(feature = "regex")]
+pub use http::{BodyMatch, PatternError};
+pub use http::{Digest, Http, HttpCheck, HttpVersion, Method, Request, RequestError};
 pub use machine::{Machine, Output};
 pub use outcome::{Failure, Local, Outcome};
+pub use ping::PingCheck;
 pub use schedule::{Change, Schedule, Timing};
 pub use script::Script;
+pub use smtp::{HelloNameError, Smtp, SmtpCheck};
 pub use tcp::TcpCheck;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
+pub use udp::{Reply, Udp, UdpCheck};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

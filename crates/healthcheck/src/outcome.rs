@@ -54,6 +54,45 @@ pub enum Failure {
     /// The server answered something else than expected.
     #[error("unexpected answer")]
     Unexpected,
+    /// The answer breaks the rules of its protocol.
+    #[error("malformed answer: {what}")]
+    Malformed {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The answer goes on beyond what is read of it.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// How much is read.
+        limit: usize,
+    },
+    /// A reply code (HTTP, SMTP) that is not one of the wanted.
+    #[error("reply code {code}")]
+    Reply {
+        /// The code.
+        code: u16,
+    },
+    /// The body has another digest.
+    #[error("the body has another digest")]
+    Digest,
+    /// The body does not match, or matches what it must not.
+    #[error("the body is not as it must be")]
+    Body,
+    /// The name server answered with an error.
+    #[error("response code {code}")]
+    ResponseCode {
+        /// The code (RFC 1035 §4.1.1): 2 server failure, 3 no such name, 5 refused, ...
+        code: u8,
+    },
+    /// The name server answered without a record.
+    #[error("an answer without a record")]
+    NoRecord,
+    /// TLS did not come about.
+    #[error("tls: {what}")]
+    Tls {
+        /// What went wrong.
+        what: &'static str,
+    },
     /// The program ended with an exit code that is no success.
     #[error("exit code {code}")]
     Exit {

@@ -1,22 +1,14 @@
-//! The TCP check: a server is up when it completes the handshake.
+//! The TCP check: a server is up when it completes the handshake; over TLS, when it completes that one, too.
 
 use core::time::Duration;
 
+use crate::ending::Ending;
 use crate::{Failure, Machine, Output};
 
 /// One run of the TCP check: done when connected.
 #[derive(Debug, Default)]
 pub struct TcpCheck {
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Phase {
-    #[default]
-    Connecting,
-    Close,
-    Report(Result<(), Failure>),
-    Finished,
+    ending: Ending,
 }
 
 impl TcpCheck {
@@ -25,39 +17,27 @@ impl TcpCheck {
     pub fn new() -> Self {
         Self::default()
     }
-
-    fn end(&mut self, phase: Phase) {
-        if matches!(self.phase, Phase::Connecting) {
-            self.phase = phase;
-        }
-    }
 }
 
 impl Machine for TcpCheck {
     fn handle_connected(&mut self) {
-        self.end(Phase::Close);
+        self.ending.decide(Ok(()));
     }
 
     fn handle_data(&mut self, _bytes: &[u8]) {
-        self.end(Phase::Close); // data needs a connection
+        self.ending.decide(Ok(())); // data needs a connection
     }
 
     fn handle_closed(&mut self, failure: Option<Failure>) {
-        self.end(Phase::Report(Err(failure.unwrap_or(Failure::Closed))));
+        self.ending.closed(failure);
     }
 
     fn handle_timeout(&mut self, after: Duration) {
-        self.end(Phase::Report(Err(Failure::TimedOut { after })));
+        self.ending.timed_out(after);
     }
 
     fn poll_output(&mut self) -> Option<Output<'_>> {
-        let (output, next) = match self.phase {
-            Phase::Connecting | Phase::Finished => return None,
-            Phase::Close => (Output::Close, Phase::Report(Ok(()))),
-            Phase::Report(result) => (Output::Done(result), Phase::Finished),
-        };
-        self.phase = next;
-        Some(output)
+        self.ending.poll_output()
     }
 }
 
@@ -71,7 +51,6 @@ mod tests {
         input(&mut machine);
         // Whatever comes after the first input changes nothing.
         machine.handle_timeout(Duration::ZERO);
-        machine.handle_closed(None);
         machine.handle_connected();
         core::iter::from_fn(|| machine.poll_output().map(|output| format!("{output:?}"))).collect()
     }
@@ -83,6 +62,9 @@ mod tests {
         assert_eq!(outputs(|m| m.handle_closed(None)), ["Done(Err(Closed))"]);
         assert_eq!(outputs(|m| m.handle_closed(Some(Failure::Refused))), ["Done(Err(Refused))"]);
         let after = Duration::from_secs(5);
-        assert_eq!(outputs(|m| m.handle_timeout(after)), ["Done(Err(TimedOut { after: 5s }))"]);
+        assert_eq!(
+            outputs(|m| m.handle_timeout(after)),
+            ["Close", "Done(Err(TimedOut { after: 5s }))"]
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::driver::{Driver, Dying};
 use crate::machine::Output;
 use crate::process::{Child, Exit, SpawnError};
 use crate::schedule::Change;
-use crate::transport::{Ended, OpenError, Transport};
+use crate::transport::{Ended, Transport, Trouble};
 use crate::{Failure, Local, Outcome};
 
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Driver {
             return;
         }
         let work = match probe.check.subject() {
-            Subject::Server { kind, .. } => {
-                let machine = AnyMachine::of(kind, probe.random.u64(..));
+            Subject::Server(server) => {
+                let machine = AnyMachine::of(server, probe.random.u64(..));
                 Work::Machine { machine, link: None }
             }
             Subject::Script(script) => match script.program().spawn(now) {
@@ -86,7 +86,7 @@ impl Driver {
         self.timers.set(key, probe.schedule.handle_started(now));
         probe.run = Some(Run { work, started: now });
         self.running = self.running.saturating_add(1);
-        if matches!(probe.check.subject(), Subject::Server { .. }) && self.connect(now, key) {
+        if matches!(probe.check.subject(), Subject::Server(_)) && self.connect(now, key) {
             self.settle(now, key);
         }
     }
@@ -94,20 +94,18 @@ impl Driver {
     /// Opens the transport of a run. `false`: that was not possible for a local reason, and the run is put off.
     fn connect(&mut self, now: Instant, key: ProbeKey) -> bool {
         let Some(probe) = self.probes.get_mut(&key) else { return false };
-        let (
-            Some(Run { work: Work::Machine { machine, link }, .. }),
-            Subject::Server { target, kind, source },
-        ) = (&mut probe.run, probe.check.subject())
+        let (Some(Run { work: Work::Machine { machine, link }, .. }), Subject::Server(server)) =
+            (&mut probe.run, probe.check.subject())
         else {
             return false;
         };
-        let transport = match Transport::open(*target, kind, source) {
+        let transport = match Transport::open(server) {
             Ok(transport) => transport,
-            Err(OpenError::Failed(failure)) => {
+            Err(Trouble::Failed(failure)) => {
                 machine.handle_closed(Some(failure));
                 return true;
             }
-            Err(OpenError::Local(local)) => {
+            Err(Trouble::Local(local)) => {
                 self.defer(now, key, local);
                 return false;
             }
@@ -272,10 +270,14 @@ impl Driver {
             let Some(output) = machine.poll_output() else { break };
             match output {
                 Output::Transmit(bytes) => {
-                    if let Some(open) = link
-                        && let Err(failure) = open.transport.send(bytes)
-                    {
-                        machine.handle_closed(Some(failure));
+                    let sent = link.as_mut().map_or(Ok(()), |open| open.transport.send(bytes));
+                    match sent {
+                        Ok(()) => {}
+                        Err(Trouble::Failed(failure)) => machine.handle_closed(Some(failure)),
+                        Err(Trouble::Local(local)) => {
+                            self.defer(now, key, local);
+                            return;
+                        }
                     }
                 }
                 Output::Close | Output::Reconnect => {

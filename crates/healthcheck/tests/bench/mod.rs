@@ -1,14 +1,18 @@
 //! What the driver's tests share: a driver, the virtual time, and a real wait for its descriptor.
 #![allow(dead_code, reason = "each test target uses a part")]
 #![allow(clippy::allow_attributes, reason = "which part is unused differs between the targets")]
-#![expect(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed helper of a test is a failed test"
+)]
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::net::TcpListener;
 use std::time::Instant;
 
-use healthcheck::{Check, CheckId, Driver, Event, Timing};
+use healthcheck::{Check, CheckId, Driver, Event, Failure, Outcome, Timing};
 use reactor::{Clock, Events, Interest, Reactor, Token};
 use socket2::{Domain, Socket, Type};
 
@@ -90,4 +94,16 @@ pub(crate) fn listen_on(address: SocketAddr) -> TcpListener {
     socket.bind(&address.into()).unwrap();
     socket.listen(1024).unwrap();
     socket.into()
+}
+
+/// One run of a check; its verdict.
+pub(crate) fn verdict(check: Check) -> Result<(), Option<Failure>> {
+    let mut bench = Bench::new();
+    bench.add(1, check);
+    let events = bench.settle();
+    let [event] = events[..] else { panic!("{events:?}") };
+    match event.outcome {
+        Outcome::Up => Ok(()),
+        Outcome::Down => Err(event.cause),
+    }
 }
