@@ -102,7 +102,7 @@ impl DirectorBuilder {
     /// Real servers that are assumed up serve from now on; checks start with the first [`Director::process`].
     ///
     /// # Errors
-    /// The kernel is unchanged after an error. A change that the kernel refuses is none: it becomes an [`EventKind::Refused`]
+    /// The kernel is unchanged after an error. A change that the kernel refuses is none: it becomes an [`EventKind::Refused`](crate::EventKind::Refused)
     /// and is tried again.
     pub fn build(self) -> Result<Director, BuildError> {
         self.config.validate(|_| false)?;

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use ipvs::{
-    Client, Command, CommandError, DestinationKey, ReadError, ServiceKey, Statistics, SyncDaemon,
-    Table,
+    Backend, Client, Command, CommandError, DestinationKey, ReadError, ServiceKey, Statistics,
+    SyncDaemon, Table,
 };
 use rustix::io::Errno;
 use thiserror::Error;
 
-/// What a director needs of the kernel. [`ipvs::Client`] has it; [`MemoryKernel`] stands in for it in tests.
+/// What a director needs of the kernel. [`ipvs::Client`] has it; [`MemoryKernel`](crate::MemoryKernel) stands in for it in tests.
 pub trait Kernel: Send + fmt::Debug {
     /// Reads those of `services` that exist, with their destinations.
     fn read(&mut self, services: &BTreeSet<ServiceKey>) -> Result<Table, KernelError>;
@@ -126,52 +126,73 @@ impl From<ReadError> for KernelError {
 
 impl Kernel for Client {
     fn read(&mut self, services: &BTreeSet<ServiceKey>) -> Result<Table, KernelError> {
-        if services.is_empty() {
-            return Ok(Table::new());
-        }
-        Ok(self.table(|key| services.contains(key))?)
+        read(self, services)
     }
 
     fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), KernelError>> {
-        Self::execute(self, commands).into_iter().map(|result| Ok(result?)).collect()
+        execute(self, commands)
     }
 
     fn traffic(
         &mut self,
         services: &BTreeSet<ServiceKey>,
     ) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
-        let mut traffic = BTreeMap::new();
-        // One question for all is cheaper than one for each, once there are a few.
-        let found = if services.len() < 8 {
-            let mut found = Vec::new();
-            for key in services {
-                found.extend(self.service(key)?);
-            }
-            found
-        } else {
-            self.services()?
-        };
-        for found in found {
-            let key = found.service.key();
-            if !services.contains(&key) {
-                continue;
-            }
-            let destinations = self.destinations(&key)?.into_iter().map(|status| {
-                let traffic = DestinationTraffic {
-                    active_connections: status.active_connections,
-                    inactive_connections: status.inactive_connections,
-                    persistent_connections: status.persistent_connections,
-                    statistics: status.statistics,
-                };
-                (status.destination.key(), traffic)
-            });
-            let destinations = destinations.collect();
-            traffic.insert(key, Traffic { statistics: found.statistics, destinations });
-        }
-        Ok(traffic)
+        traffic(self, services)
     }
 
     fn daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelError> {
         Ok(Self::daemons(self)?)
     }
+}
+
+pub(crate) fn read(
+    backend: &mut impl Backend,
+    services: &BTreeSet<ServiceKey>,
+) -> Result<Table, KernelError> {
+    if services.is_empty() {
+        return Ok(Table::new());
+    }
+    Ok(backend.table(&mut |key| services.contains(key))?)
+}
+
+pub(crate) fn execute(
+    backend: &mut impl Backend,
+    commands: &[Command],
+) -> Vec<Result<(), KernelError>> {
+    backend.execute(commands).into_iter().map(|result| Ok(result?)).collect()
+}
+
+pub(crate) fn traffic(
+    backend: &mut impl Backend,
+    services: &BTreeSet<ServiceKey>,
+) -> Result<BTreeMap<ServiceKey, Traffic>, KernelError> {
+    let mut traffic = BTreeMap::new();
+    // One question for all is cheaper than one for each, once there are a few.
+    let found = if services.len() < 8 {
+        let mut found = Vec::new();
+        for key in services {
+            found.extend(backend.service(key)?);
+        }
+        found
+    } else {
+        backend.services()?
+    };
+    for found in found {
+        let key = found.service.key();
+        if !services.contains(&key) {
+            continue;
+        }
+        let destinations = backend.destinations(&key)?.into_iter().map(|status| {
+            let traffic = DestinationTraffic {
+                active_connections: status.active_connections,
+                inactive_connections: status.inactive_connections,
+                persistent_connections: status.persistent_connections,
+                statistics: status.statistics,
+            };
+            (status.destination.key(), traffic)
+        });
+        let destinations = destinations.collect();
+        traffic.insert(key, Traffic { statistics: found.statistics, destinations });
+    }
+    Ok(traffic)
 }

@@ -4,13 +4,22 @@
 //! # Mental model
 //!
 //! ```text
-//!   Config ──> pool: health of every real server ──> desired ipvs::Table ──> ipvs::plan ──> Kernel
+//!   Config ──> pool: health of every real server ──> what is wanted ──> ipvs::plan ──> Kernel
 //!                ▲                                                             │
 //!   healthcheck::Driver: outcomes                 what is there, and is ours: journal
 //! ```
 //!
-//! - A [`Config`] holds services, their real servers, and the checks of each. The pool, pure logic, turns outcomes into the
-//!   table that is wanted; only the difference goes to the kernel.
+//! - A [`Config`] holds services, their real servers, and the checks of each. Several services, by address or firewall mark, may share one
+//!   pool ([`ServiceConfig::also`]). The pool is a pure machine: it turns outcomes into the table that is wanted; only what differs goes to the
+//!   kernel, in an order that leaves no service without a server on the way.
+//! - **A pool** has a quorum with a hysteresis, in weights ([`ServiceConfig::quorum`]); a server of last resort ([`SorryServer`]); a cap on how
+//!   much of it checks may take out at once ([`ServiceConfig::max_ejected_percent`]); a slow start ([`SlowStart`]). What is down is removed,
+//!   quiesced or drained ([`WhenDown`]).
+//! - **Weights** are what is configured, what a check says ([`WeightRule`]: exit code of a script, number in a file) or what is set
+//!   ([`Handle::set_weight`]). [`Handle::drain`] takes a real server out when its connections have ended.
+//! - [`Director::apply`] exchanges the configuration: what does not differ keeps its health and costs the kernel nothing, connections stay.
+//!   [`Director::set_state`] says whether this director is Master: the kernel's sync daemon follows ([`SyncConfig`]).
+//! - [`Director::why`] says why a real server stands in the table as it does, [`Director::status`] and [`Director::statistics`] the rest.
 //! - The [`Director`] steps all of it. It is step-able like everything in this family of crates: wait until its descriptor is
 //!   readable or [`Director::poll_timeout`] is due, call [`Director::process`]; or let [`Director::spawn`] do that on a thread.
 //! - **Ownership.** The kernel does not know who made a service. The director writes the keys of its services into a journal (a
@@ -19,7 +28,7 @@
 //!   ever changed. [`Foreign`] decides about a service of somebody else under a configured key.
 //! - **Trouble.** A command that the kernel refuses becomes an [`EventKind::Refused`], once; everything else is done, and the
 //!   refused part is tried again after 1, 2, 4 ... 60 s. The kernel's table is read only when something did not go as
-//!   expected, and by [`Director::repair`]: an operator's change by hand stays.
+//!   expected, by [`Director::repair`], and as often as [`DirectorBuilder::audit`] says: else an operator's change by hand stays.
 //! - **Events** are bounded: nobody has to read them, the oldest are dropped and counted.
 //!
 //! # Example
@@ -62,7 +71,7 @@
 //! # What it does not do
 //!
 //! Elect which director is active (the `vrrp` crate), configure addresses or sysctls, read configuration files, log (see
-//! [`Events::log_all`]), or hand existing connections over. Quorums and servers of last resort are not there yet.
+//! [`Events::log_all`]), or hand existing connections of a dead server over to another.
 
 #![forbid(unsafe_code)]
 

@@ -66,8 +66,11 @@ impl Pool {
         }
         if self.sync != sync {
             self.sync = sync;
-            let daemon = self.sync_daemon();
-            self.outputs.push_back(Output::Sync(daemon));
+            // Until somebody says what we are, what a dead predecessor has left runs on.
+            if self.role.is_some() || self.sync.is_none() {
+                let daemon = self.sync_daemon();
+                self.outputs.push_back(Output::Sync(daemon));
+            }
         }
     }
 

@@ -455,7 +455,7 @@ fn the_sync_daemon_follows_the_state() {
             .collect::<Vec<_>>()
     };
     pool.handle_config(now, Config::new().sync(sync()));
-    assert_eq!(wanted(&mut pool), [None], "nobody has said what we are");
+    assert_eq!(wanted(&mut pool), [], "nobody has said what we are");
     pool.handle_role(now, SyncRole::Backup);
     assert_eq!(wanted(&mut pool), [Some((SyncRole::Backup, 7))]);
     pool.handle_role(now, SyncRole::Backup);
