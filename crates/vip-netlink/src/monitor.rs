@@ -44,15 +44,17 @@ pub enum Event {
     Overrun,
 }
 
-/// What a [`Monitor`] listens to besides links and addresses.
+/// What a [`Monitor`] listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[expect(clippy::exhaustive_enums, reason = "there is no more to listen to")]
 pub enum Listen {
-    /// Nothing.
+    /// Links and addresses.
     #[default]
     ToAddresses,
-    /// Routes and rules. On a router with a full table these are many.
+    /// Routes and rules as well. On a router with a full table these are many.
     ToRoutesToo,
+    /// Routes and rules, and neither links nor addresses: for a second monitor beside one that listens to those.
+    ToRoutesOnly,
 }
 
 /// A non-blocking listener to changes of links and addresses, or of routes and rules, too, in the network namespace in which it was opened.
@@ -80,6 +82,7 @@ fn groups(listen: Listen) -> &'static [Group] {
     match listen {
         Listen::ToAddresses => GROUPS.get(..3).unwrap_or_default(),
         Listen::ToRoutesToo => &GROUPS,
+        Listen::ToRoutesOnly => GROUPS.get(3..).unwrap_or_default(),
     }
 }
 

@@ -283,6 +283,25 @@ impl Route {
         self.hops.iter().find_map(|hop| hop.interface)
     }
 
+    /// Whether it lacks an interface that the kernel cannot find by itself: it leads straight to a link, and none is given.
+    #[must_use]
+    pub fn needs_interface(&self) -> bool {
+        let open = |hop: &NextHop| hop.interface.is_none() && hop.gateway.is_none();
+        self.kind.has_next_hop() && self.hops.iter().all(open)
+    }
+
+    /// Gives the interface with this index to next hops that have none; a route without next hop leads straight to its link.
+    #[must_use]
+    pub fn through(mut self, interface: u32) -> Self {
+        if self.hops.is_empty() && self.kind.has_next_hop() {
+            self.hops.push(NextHop::link(interface));
+        }
+        for hop in &mut self.hops {
+            hop.interface = hop.interface.or(Some(interface));
+        }
+        self
+    }
+
     /// What tells this route from others in the kernel's eyes.
     #[must_use]
     pub fn key(&self) -> RouteKey {

@@ -1,6 +1,7 @@
 //! The virtual addresses of one virtual router in the kernel: worked off in chunks, each listed in the journal before
 //! the kernel is changed.
 
+mod companions;
 mod replace;
 
 use core::time::Duration;
@@ -13,6 +14,7 @@ use vrrp_fsm::{EffectId, Wanted};
 
 use crate::links::Links;
 use crate::promotion::Promotion;
+pub(crate) use companions::Companions;
 
 /// One virtual address and what we know of it.
 #[derive(Debug)]
@@ -37,8 +39,8 @@ pub(crate) struct Step {
     pub(crate) added: Vec<usize>,
     /// Refused by the kernel, or impossible to list.
     pub(crate) failed: Vec<(usize, String)>,
-    /// Wanted no longer, and impossible to remove.
-    pub(crate) stuck: Vec<(Address, String)>,
+    /// Wanted no longer, and impossible to remove; routes and rules also: impossible to add.
+    pub(crate) stuck: Vec<(Object, String)>,
     /// All is done, with or without failures.
     pub(crate) complete: Option<Completed>,
 }
@@ -67,21 +69,28 @@ struct Work {
 #[derive(Debug)]
 pub(crate) struct Addresses {
     pub(crate) held: Vec<Held>,
+    pub(crate) companions: Companions,
     journal: Option<Journal>,
     work: Option<Work>,
     /// The latest order.
     latest: Option<(EffectId, Wanted)>,
     /// Ours and wanted no longer.
-    retired: VecDeque<Address>,
+    retired: VecDeque<Object>,
     chunk: ChunkSize,
     /// An owner's addresses are the interface's own: those that were there stay when we leave.
     keep_foreign: bool,
 }
 
 impl Addresses {
-    pub(crate) fn new(held: Vec<Held>, journal: Option<Journal>, keep_foreign: bool) -> Self {
+    pub(crate) fn new(
+        held: Vec<Held>,
+        companions: Companions,
+        journal: Option<Journal>,
+        keep_foreign: bool,
+    ) -> Self {
         Self {
             held,
+            companions,
             journal,
             work: None,
             latest: None,
@@ -104,6 +113,7 @@ impl Addresses {
                 // Ours are on their way out; the others do not concern us as Backup.
                 held.present = false;
             }
+            self.companions.leave();
         }
         self.latest = Some((id, wanted));
         self.work = Some(Work { id, wanted, pending, failed: false, repeated: false });
@@ -111,8 +121,9 @@ impl Addresses {
 
     /// The same addresses on interfaces with other indices, where nothing of ours is. What is still listed of the old ones is for
     /// the next start.
-    pub(crate) fn rebind(&mut self, held: Vec<Held>) {
+    pub(crate) fn rebind(&mut self, held: Vec<Held>, companions: Companions) {
         self.held = held;
+        self.companions = companions;
         let all = 0..self.held.len();
         if let Some(work) = &mut self.work {
             work.pending.clear();
@@ -124,6 +135,7 @@ impl Addresses {
 
     /// Removes at once what is ours, before [`Addresses::rebind`] loses sight of it.
     pub(crate) fn release_now(&mut self, kernel: &mut vip_netlink::Client, links: &Links) {
+        self.companions.remove(kernel, self.journal.as_mut());
         let ours = self.held.iter().enumerate().filter(|(_, held)| held.ours);
         let ours: Vec<usize> = ours.map(|(index, _)| index).collect();
         // What the kernel refuses to remove stays on the interface that has lost its name: nobody will ask for it there.
@@ -135,10 +147,18 @@ impl Addresses {
         self.work.is_some() || !self.retired.is_empty()
     }
 
-    /// The addresses that the kernel has because of us.
-    pub(crate) fn ours(&self) -> impl Iterator<Item = &Address> {
-        let held = self.held.iter().filter(|held| held.ours).map(|held| &held.address);
-        held.chain(&self.retired)
+    /// What the kernel has because of us.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = Object> {
+        let held = self.held.iter().filter(|held| held.ours);
+        let held = held.map(|held| Object::from(held.address.clone()));
+        held.chain(self.retired.iter().cloned()).chain(self.companions.ours().cloned())
+    }
+
+    /// Whether the kernel has nothing because of us.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.retired.is_empty()
+            && !self.held.iter().any(|held| held.ours)
+            && self.companions.ours().next().is_none()
     }
 
     /// Indices of the addresses that are present.
@@ -162,6 +182,9 @@ impl Addresses {
             work.pending.drain(..size).collect()
         };
         let mut step = Step::default();
+        if work.wanted == Wanted::None {
+            step.stuck.extend(self.companions.remove(kernel, self.journal.as_mut()));
+        }
         if !chunk.is_empty() {
             let before = Clock::now();
             match work.wanted {
@@ -170,7 +193,10 @@ impl Addresses {
             }
             self.chunk.handle_duration(elapsed(before));
         }
-        work.failed |= !step.failed.is_empty();
+        if work.wanted == Wanted::All && work.pending.is_empty() && !self.companions.is_empty() {
+            step.stuck.extend(self.companions.add(kernel, self.journal.as_mut()));
+        }
+        work.failed |= !(step.failed.is_empty() && step.stuck.is_empty());
         if work.pending.is_empty() {
             let Work { id, wanted, failed, repeated, .. } = work;
             step.complete = Some(Completed { id, wanted, success: !failed, repeated });

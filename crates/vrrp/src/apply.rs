@@ -5,12 +5,13 @@ use std::sync::Arc;
 use vip_netlink::SilenceError;
 use vrrp_fsm::{Config, ConfigError, Fault, State, TrackerId, VirtualRouter as Machine};
 
-use crate::addresses::Held;
+use crate::addresses::{Companions, Held};
 use crate::announce::Schedule;
 use crate::builder::{check_unique, held};
 use crate::error::{BuildError, Stopped, UnknownVirtualRouter};
 use crate::guard::{GuardThread, Party};
 use crate::instance::{Instance, Shared};
+use crate::route::companions;
 use crate::router::Router;
 use crate::virtual_router::VirtualRouter;
 
@@ -97,6 +98,7 @@ impl Router {
         let present = if owner { self.shared.kernel.addresses() } else { Ok(Vec::new()) };
         let present = present.map_err(BuildError::from)?;
         let held = held(&changed, &self.shared.links, &present)?;
+        let companions = Companions::new(companions(&changed, &self.shared.links)?);
         let guard = match (&changed.guard, &instance.guard) {
             (Some(guard), Some(running)) if running.is_of(guard) => Some(running.clone()),
             (Some(guard), _) => {
@@ -107,8 +109,12 @@ impl Router {
         let also = if changed.accepts() { &[] } else { held.as_slice() };
         self.refuse(also).map_err(not_refused)?;
         let mut result = Ok(());
+        if !companions.is_empty() {
+            self.listen_to_routes()?;
+        }
         self.with(router, |instance, shared| {
-            result = instance.reconfigure(changed.clone(), config, held, guard, shared);
+            result =
+                instance.reconfigure(changed.clone(), config, (held, companions), guard, shared);
         });
         result.map_err(refused)?;
         self.handle().follow(router, &changed);
@@ -125,7 +131,7 @@ impl Instance {
         &mut self,
         settings: VirtualRouter,
         config: Config,
-        held: Vec<Held>,
+        (held, companions): (Vec<Held>, Companions),
         guard: Option<GuardThread>,
         shared: &mut Shared,
     ) -> Result<(), ConfigError> {
@@ -148,7 +154,7 @@ impl Instance {
             // One that is new has not heard of it.
             guard.handle_master(self.machine.reported_state() == State::Master);
         }
-        let differ = self.addresses.replace(held, owner);
+        let differ = self.addresses.replace(held, companions, owner);
         if differ || settings.announcements != self.settings.announcements {
             self.schedule = Schedule::new(settings.announcements);
             for link in shared.links.down() {

@@ -17,7 +17,7 @@ use vip_netlink::{Announcer, Client, Monitor, Pacer};
 use vrrp_fsm::vrrp_proto::{AddressFamily, Vrid};
 use vrrp_fsm::{GuardConfig, Verdict, VirtualRouter as Machine};
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, Companions};
 use crate::devices::{self, Devices};
 use crate::error::BuildError;
 use crate::event::EventSink;
@@ -28,13 +28,14 @@ use crate::links::Links;
 use crate::outbox::Outbox;
 use crate::port::{Port, Wants};
 use crate::refusal::Refusal;
+use crate::route::companions;
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
 use crate::socket::Device;
 use crate::sync_group::SyncGroups;
 use crate::virtual_router::VirtualRouter;
-use kernel::{find, may_change_addresses, open_journal};
-pub(crate) use kernel::{held, network_namespace};
+pub(crate) use kernel::{find, held, network_namespace};
+use kernel::{may_change_addresses, open_journal};
 pub(crate) use unique::check_unique;
 
 /// Where journals are kept unless [`RouterBuilder::run_directory`] says otherwise.
@@ -243,7 +244,8 @@ impl RouterBuilder {
             leftovers.extend(left.into_iter().map(|text| (index, text)));
             let held = held(virtual_router, &links, &present)?;
             let keep_foreign = machine.priority().is_owner();
-            let addresses = Addresses::new(held, Some(journal), keep_foreign);
+            let companions = Companions::new(companions(virtual_router, &links)?);
+            let addresses = Addresses::new(held, companions, Some(journal), keep_foreign);
             instances.push(Instance::new(virtual_router.clone(), machine, addresses, through));
         }
 
@@ -282,6 +284,9 @@ impl RouterBuilder {
             virtual_router,
             source,
         })?;
+        if !router.companions.is_empty() {
+            router.listen_to_routes()?;
+        }
         // From here on addresses are changed, and nothing can fail.
         router.tell_removed(&removed);
         router.remove_leftovers(&leftovers);

@@ -208,6 +208,16 @@ pub enum BuildError {
         /// What is wrong with it.
         source: vip_netlink::InvalidAddress,
     },
+    /// A route or rule cannot be what was asked for.
+    #[error("virtual router {virtual_router:?} cannot have {object}")]
+    Companion {
+        /// The virtual router's name.
+        virtual_router: String,
+        /// The route or rule.
+        object: String,
+        /// What is wrong with it.
+        source: vip_netlink::InvalidObject,
+    },
     /// The interface of its virtual MAC address cannot be made.
     #[error("virtual router {virtual_router:?} cannot have a virtual MAC address")]
     VirtualMac {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use reactor::Clock;
-use vip_netlink::{Announcer, Client, Link, Pacer};
+use vip_netlink::{Announcer, Client, Link, Object, Pacer};
 use vrrp_fsm::vrrp_proto::Priority;
 use vrrp_fsm::{
     Condition, Datagram, Fault, Faults, GroupCommand, Instant, MAX_DATAGRAM_LEN, PathId,
@@ -312,10 +312,26 @@ impl Instance {
             }
         }
         self.schedule.handle_gone(removed);
+        let held = removed.iter().filter_map(|index| self.addresses.held.get(*index));
+        let lost = shared.links.shown_all(held.map(|held| &held.address));
+        self.tell_lost_to_others(lost, now_on, shared);
+    }
+
+    /// Others removed routes or rules of ours.
+    pub(crate) fn handle_lost(&mut self, lost: &[Object], shared: &mut Shared) {
+        let lost: Vec<String> = lost.iter().map(|one| shared.links.shown_object(one)).collect();
+        self.tell_lost_to_others(Some(lost.join(", ")), None, shared);
+    }
+
+    fn tell_lost_to_others(
+        &mut self,
+        lost: Option<String>,
+        now_on: Option<String>,
+        shared: &mut Shared,
+    ) {
         let now = shared.now();
         self.machine.handle_addresses_lost(now);
-        let held = removed.iter().filter_map(|index| self.addresses.held.get(*index));
-        if let Some(address) = shared.links.shown_all(held.map(|held| &held.address))
+        if let Some(address) = lost
             && self.loss_told.is_none_or(|told| now >= told + LOSS_PERIOD)
         {
             self.loss_told = Some(now);
@@ -331,7 +347,7 @@ impl Instance {
     pub(crate) fn is_released(&self) -> bool {
         self.machine.state() == State::Initialize
             && !self.addresses.is_working()
-            && self.addresses.ours().next().is_none()
+            && self.addresses.is_clear()
     }
 
     /// Every address is meant for the interface that has the wanted name now, as far as there is one.

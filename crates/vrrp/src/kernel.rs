@@ -6,18 +6,26 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use vip_netlink::{Address, Event, PresentAddress, Progress, SilenceError, Silenced};
+use reactor::Interest;
+use vip_netlink::{
+    Address, Event, Listen, Monitor, PresentAddress, Progress, SilenceError, Silenced,
+};
 use vrrp_fsm::{Fault, PathId};
 
-use crate::addresses::{Held, with_causes};
+use crate::addresses::{Companions, Held, with_causes};
 use crate::builder::held;
+use crate::error::BuildError;
 use crate::event::EventKind;
 use crate::instance::{Instance, Shared};
 use crate::links::{Links, source_address};
 use crate::orphans;
-use crate::router::{Router, port_token};
+use crate::route::companions;
+use crate::router::{MONITOR, Router, port_token};
 
 const READINGS: usize = 16;
+
+/// Octets for news of routes and rules that wait to be read: about a thousand.
+const ROUTE_NEWS: usize = 1 << 20;
 
 /// What may have changed and has not been looked at yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,11 +38,13 @@ pub(crate) struct Changes {
     held: bool,
     /// An address that we might send from came or went.
     sources: bool,
+    /// A route or rule may have gone.
+    companions: bool,
 }
 
 impl Changes {
     pub(crate) const fn any(self) -> bool {
-        self.everything || self.links || self.held || self.sources
+        self.everything || self.links || self.held || self.sources || self.companions
     }
 }
 
@@ -44,8 +54,14 @@ impl Router {
         // What is left after so many readings is for the next turn: others may change things faster than we read.
         for _ in 0..READINGS {
             let mut events = Vec::new();
-            let progress =
+            let mut progress =
                 self.monitor.poll(|event| events.push(event)).map_err(io::Error::other)?;
+            if let Some(monitor) = &mut self.route_monitor {
+                let of_routes = monitor.poll(|event| events.push(event));
+                if of_routes.map_err(io::Error::other)? != Progress::Drained {
+                    progress = Progress::More;
+                }
+            }
             for event in events {
                 self.note(event);
             }
@@ -59,7 +75,25 @@ impl Router {
         Ok(())
     }
 
+    /// For virtual routers that have routes or rules: listens to what others do to them. Nobody else needs to hear of a full
+    /// routing table's news.
+    pub(crate) fn listen_to_routes(&mut self) -> Result<(), BuildError> {
+        if self.route_monitor.is_none() {
+            let monitor = Monitor::listening(Listen::ToRoutesOnly, ROUTE_NEWS)?;
+            let registered = self.reactor.register(&monitor, Interest::Readable, MONITOR);
+            registered.map_err(|source| BuildError::Open { what: "the event loop", source })?;
+            self.route_monitor = Some(monitor);
+        }
+        Ok(())
+    }
+
     fn note(&mut self, event: Event) {
+        for index in &self.companions {
+            if let Some(instance) = self.instances.get_mut(*index) {
+                instance.addresses.companions.handle_event(&event);
+                self.changes.companions = true;
+            }
+        }
         match event {
             Event::Link(link) => {
                 let (index, mac, up) = (link.index, link.mac, link.up);
@@ -129,6 +163,9 @@ impl Router {
         }
         if core::mem::take(&mut self.changes.links) {
             self.apply_links();
+        }
+        if core::mem::take(&mut self.changes.companions) {
+            self.apply_companions();
         }
         if !self.changes.held && !self.changes.sources {
             return;
@@ -269,7 +306,9 @@ impl Router {
                 let present = !instance.addresses.present().is_empty();
                 // What was on an interface that was deleted has gone with it; one that was renamed still has it.
                 instance.addresses.release_now(&mut shared.kernel, &shared.links);
-                instance.addresses.rebind(held);
+                let companions = companions(&instance.settings, &shared.links);
+                let companions = Companions::new(companions.unwrap_or_default());
+                instance.addresses.rebind(held, companions);
                 rebound = true;
                 if present {
                     instance.handle_removed(&[], None, shared);
@@ -326,6 +365,20 @@ impl Router {
             let link = elsewhere.and_then(|index| self.shared.links.by_index(index));
             let now_on = link.map(|link| link.name.clone());
             self.with(index, |instance, shared| instance.handle_removed(&gone, now_on, shared));
+        }
+    }
+
+    /// Routes and rules that we believed to hold and that are not there.
+    fn apply_companions(&mut self) {
+        for index in self.companions.clone() {
+            let Some(instance) = self.instances.get_mut(index) else { continue };
+            let Ok(lost) = instance.addresses.companions.lost(&mut self.shared.kernel) else {
+                self.changes.companions = true;
+                continue;
+            };
+            if !lost.is_empty() {
+                self.with(index, |instance, shared| instance.handle_lost(&lost, shared));
+            }
         }
     }
 

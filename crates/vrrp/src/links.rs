@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use vip_netlink::{Address, Link, PresentAddress};
+use vip_netlink::{Address, Link, Object, PresentAddress};
 use vrrp_fsm::vrrp_proto::AddressFamily;
 
 /// The interfaces, by index.
@@ -47,11 +47,20 @@ impl Links {
 
     /// An address as people write it: with the name of its interface, which the kernel knows by a number.
     pub(crate) fn shown(&self, address: &Address) -> String {
-        let text = address.to_string();
-        let index = address.interface();
-        match self.by_index(index) {
+        self.named(address.to_string(), Some(address.interface()))
+    }
+
+    /// The same for an address, a route or a rule.
+    pub(crate) fn shown_object(&self, object: &Object) -> String {
+        self.named(object.to_string(), object.interface())
+    }
+
+    fn named(&self, text: String, index: Option<u32>) -> String {
+        match index.and_then(|index| self.by_index(index)) {
             Some(link) => {
-                text.replacen(&format!(" dev {index}"), &format!(" dev {}", link.name), 1)
+                let (by_number, by_name) =
+                    (format!(" dev {}", link.index), format!(" dev {}", link.name));
+                text.replacen(&by_number, &by_name, 1)
             }
             None => text,
         }

@@ -63,12 +63,16 @@ pub struct Router {
     pub(crate) reactor: Reactor,
     ready: reactor::Events,
     pub(crate) monitor: Monitor,
+    /// As soon as somebody has routes or rules.
+    pub(crate) route_monitor: Option<Monitor>,
     pub(crate) shared: Shared,
     pub(crate) instances: Vec<Instance>,
     groups: SyncGroups,
     demux: Demux,
     /// The virtual addresses by the kernel's key: of which virtual router, at which place.
     pub(crate) virtual_addresses: BTreeMap<(u32, IpAddr, u8), Vec<(usize, usize)>>,
+    /// The virtual routers that have routes or rules: few.
+    pub(crate) companions: Vec<usize>,
     timers: Timers<Party, Instant>,
     commands: Receiver<Command>,
     handle: Handle,
@@ -117,11 +121,13 @@ impl Router {
             reactor,
             ready,
             monitor,
+            route_monitor: None,
             shared,
             instances,
             groups,
             demux: Demux::new(),
             virtual_addresses: BTreeMap::new(),
+            companions: Vec::new(),
             timers: Timers::new(),
             commands,
             handle,
@@ -149,6 +155,10 @@ impl Router {
     /// Notes by what the datagrams and the addresses of each virtual router are known.
     pub(crate) fn index(&mut self) {
         self.virtual_addresses.clear();
+        let with = |(index, instance): (usize, &Instance)| {
+            (!instance.addresses.companions.is_empty()).then_some(index)
+        };
+        self.companions = self.instances.iter().enumerate().filter_map(with).collect();
         for (index, instance) in self.instances.iter().enumerate() {
             self.demux.remove_router(index);
             for (key, path) in keys(instance, &self.shared) {

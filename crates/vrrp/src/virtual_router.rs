@@ -16,8 +16,9 @@ use crate::address::VirtualAddress;
 use crate::error::BuildError;
 use crate::guard::{Guard, Question, SharedGuard};
 use crate::path::Path;
+use crate::route::VirtualRoute;
 use crate::virtual_mac::VirtualMac;
-use vip_netlink::Announcements;
+use vip_netlink::{Announcements, Rule};
 
 /// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
 ///
@@ -57,6 +58,8 @@ pub struct VirtualRouter {
     pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
     pub(crate) guard: Option<SharedGuard>,
     pub(crate) virtual_mac: Option<VirtualMac>,
+    pub(crate) routes: Vec<VirtualRoute>,
+    pub(crate) rules: Vec<Rule>,
     template: Template,
 }
 
@@ -88,6 +91,8 @@ impl VirtualRouter {
             trackers: Vec::new(),
             guard: None,
             virtual_mac: None,
+            routes: Vec::new(),
+            rules: Vec::new(),
             // The family is corrected in `config`, where the addresses are known.
             template: Template(Config::new(vrid, AddressFamily::Ipv4).accept_mode(true)),
         }
@@ -441,6 +446,28 @@ impl VirtualRouter {
     #[must_use]
     pub fn virtual_mac(mut self, virtual_mac: VirtualMac) -> Self {
         self.virtual_mac = Some(virtual_mac);
+        self
+    }
+
+    /// Adds a route that the Master has and a Backup has not. What the kernel refuses of it counts as an address that it refuses.
+    #[must_use]
+    pub fn route(mut self, route: impl Into<VirtualRoute>) -> Self {
+        self.routes.push(route.into());
+        self
+    }
+
+    /// Adds a routing rule that the Master has and a Backup has not: after the routes, and removed before them.
+    ///
+    /// ```
+    /// # use vrrp::{Rule, RuleAction, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0")
+    ///     .address("192.0.2.100/24".parse()?)
+    ///     .rule(Rule::ipv4(100, RuleAction::Lookup(100)).from("192.0.2.100/32".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
         self
     }
 

@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use vip_netlink::Address;
+use vip_netlink::{Address, Object};
 use vrrp_fsm::Wanted;
 
-use super::{Addresses, Held, Step, Work, with_causes};
+use super::{Addresses, Companions, Held, Step, Work, with_causes};
 use crate::links::Links;
 use crate::promotion::Promotion;
 
 impl Addresses {
     /// From now on these are the addresses; whether that makes a difference. What stays, stays untouched; what is ours and
     /// wanted no longer, or otherwise, is removed before anything is added.
-    pub(crate) fn replace(&mut self, held: Vec<Held>, keep_foreign: bool) -> bool {
+    pub(crate) fn replace(
+        &mut self,
+        held: Vec<Held>,
+        companions: Companions,
+        keep_foreign: bool,
+    ) -> bool {
         self.keep_foreign = keep_foreign;
         let former = core::mem::take(&mut self.held);
         let same = former.len() == held.len()
@@ -28,9 +33,11 @@ impl Addresses {
                 (new.present, new.ours, new.foreign) = (old.present, old.ours, old.foreign);
             }
         }
+        let (gone, differ) = self.companions.replace(companions);
+        self.retired.extend(gone);
         let gone = former.into_values().filter(|old| old.ours);
-        self.retired.extend(gone.map(|old| old.address));
-        if !same {
+        self.retired.extend(gone.map(|old| Object::from(old.address)));
+        if !same || differ {
             self.work_again();
         }
         !same
@@ -66,16 +73,21 @@ impl Addresses {
     /// Removes a part of what is wanted no longer. What the kernel refuses to remove stays listed for the next start.
     pub(super) fn retire(&mut self, kernel: &mut vip_netlink::Client, links: &Links) -> Step {
         let size = self.chunk.get().min(self.retired.len());
-        let chunk: Vec<Address> = self.retired.drain(..size).collect();
+        let chunk: Vec<Object> = self.retired.drain(..size).collect();
         let before = reactor::Clock::now();
-        let promotion = Promotion::begin(&chunk, links, self.journal.as_mut());
+        let address = |object: &Object| match object {
+            Object::Address(address) => Some(address.clone()),
+            Object::Route(_) | Object::Rule(_) | _ => None,
+        };
+        let addresses: Vec<Address> = chunk.iter().filter_map(address).collect();
+        let promotion = Promotion::begin(&addresses, links, self.journal.as_mut());
         let results = kernel.remove(&chunk);
         promotion.end(self.journal.as_mut());
         let (mut step, mut gone) = (Step::default(), Vec::with_capacity(chunk.len()));
-        for (address, result) in chunk.into_iter().zip(results) {
+        for (object, result) in chunk.into_iter().zip(results) {
             match result {
-                Ok(_) => gone.push(address.to_string()),
-                Err(error) => step.stuck.push((address, with_causes(&error))),
+                Ok(_) => gone.push(object.to_string()),
+                Err(error) => step.stuck.push((object, with_causes(&error))),
             }
         }
         if let Some(journal) = &mut self.journal {

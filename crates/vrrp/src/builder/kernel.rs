@@ -29,7 +29,7 @@ pub(super) fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result
     }
 }
 
-pub(super) fn find<'a>(
+pub(crate) fn find<'a>(
     links: &'a Links,
     virtual_router: &VirtualRouter,
     interface: &str,

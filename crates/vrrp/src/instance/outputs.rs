@@ -37,8 +37,12 @@ impl Instance {
                 let kind = EventKind::AddressFailed { address: address.unwrap_or_default(), error };
                 shared.events.emit(&self.name, kind);
             }
-            for (address, error) in step.stuck {
-                let address = shared.links.shown(&address);
+            for (object, error) in step.stuck {
+                self.failures_told += 1;
+                if self.failures_told > FAILURES_TOLD {
+                    break;
+                }
+                let address = shared.links.shown_object(&object);
                 shared.events.emit(&self.name, EventKind::AddressFailed { address, error });
             }
             if let Some(done) = step.complete {

@@ -39,7 +39,7 @@ impl Instance {
 
     /// The addresses in the kernel that are ours, for people.
     pub(crate) fn held(&self, shared: &Shared) -> Vec<String> {
-        self.addresses.ours().map(|address| shared.links.shown(address)).collect()
+        self.addresses.ours().map(|object| shared.links.shown_object(&object)).collect()
     }
 
     pub(crate) fn status(&self, shared: &Shared) -> VirtualRouterStatus {

@@ -21,7 +21,8 @@ impl Child {
         Self::start_kind(namespace, run, priority, "")
     }
 
-    /// The same with something more: `refusing` has no `Accept_Mode`, `mac` a virtual MAC address.
+    /// The same with something more: `refusing` has no `Accept_Mode`, `mac` a virtual MAC address,
+    /// `routes` routes and a rule.
     pub(crate) fn start_kind(namespace: &Namespace, run: &Path, priority: u8, kind: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child::run", "--ignored", "--nocapture"]);
@@ -67,6 +68,7 @@ fn run() {
     let virtual_router = match std::env::var(KIND).as_deref() {
         Ok("refusing") => plain.accept_mode(false),
         Ok("mac") => plain.virtual_mac(vrrp::VirtualMac::new()),
+        Ok("routes") => crate::routes::routed(plain),
         _ => plain,
     };
     let router = vrrp::Router::builder()

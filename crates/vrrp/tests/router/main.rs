@@ -27,6 +27,7 @@ mod order;
 mod paths;
 mod remove;
 mod restart;
+mod routes;
 mod support;
 mod sync_group;
 mod theft;
