@@ -15,6 +15,7 @@ use vrrp::{
 };
 
 use crate::routers::Planned;
+use crate::trackers::Trackers;
 
 /// Why a `vrrp_instance` cannot become a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,14 +29,19 @@ pub(crate) enum InstanceError {
 
 /// All virtual routers of a configuration. Instances without an address are left out: nobody would accept their
 /// advertisements (RFC 9568 §5.2.5), and the configuration's findings say so.
-pub(crate) fn virtual_routers(config: &Config) -> Result<Vec<Planned>, InstanceError> {
+pub(crate) fn virtual_routers(
+    config: &Config,
+    trackers: &Trackers,
+) -> Result<Vec<Planned>, InstanceError> {
     let with_address =
         config.vrrp_instances.iter().filter(|instance| !instance.virtual_addresses.is_empty());
     let planned = |instance: &VrrpInstance| {
         let both = instance.virtual_addresses.iter().chain(&instance.excluded_addresses);
+        let (name, router) = (&instance.name.value, virtual_router(config, instance)?);
         Ok(Planned {
-            name: instance.name.value.clone(),
-            router: virtual_router(config, instance)?,
+            name: name.clone(),
+            reloaded: trackers.add(name, router.clone(), true),
+            router: trackers.add(name, router, false),
             addresses: both.map(|written| written.address.value.addr()).collect(),
         })
     };

@@ -7,15 +7,18 @@ mod clock;
 mod files;
 mod instances;
 mod logging;
+mod notify;
 mod pidfile;
 mod pools;
 mod readiness;
 mod render;
 mod routers;
 mod run;
+mod scripts;
 mod services;
 mod signals;
 mod state;
+mod trackers;
 
 use std::process::ExitCode;
 

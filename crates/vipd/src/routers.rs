@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use keepalived_conf::Config;
-use vrrp::{BuildError, Events, Router, RunningRouter, ShutdownError, Status};
+use vrrp::{BuildError, Condition, Events, Router, RunningRouter, ShutdownError, Status};
 
 use crate::instances::{self, InstanceError};
+use crate::trackers::Trackers;
 
 /// Where the router keeps its journals unless told otherwise.
 const RUN_DIRECTORY: &str = "/run/vrrp";
@@ -19,6 +20,8 @@ const RUN_DIRECTORY: &str = "/run/vrrp";
 pub(crate) struct Planned {
     pub(crate) name: String,
     pub(crate) router: vrrp::VirtualRouter,
+    /// The same for one that a reload brings: what it tracks is not waited for.
+    pub(crate) reloaded: vrrp::VirtualRouter,
     /// What it puts on interfaces.
     pub(crate) addresses: BTreeSet<IpAddr>,
 }
@@ -32,8 +35,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(config: &Config) -> Result<Self, InstanceError> {
-        let routers = instances::virtual_routers(config)?;
+    pub(crate) fn of(config: &Config, trackers: &Trackers) -> Result<Self, InstanceError> {
+        let routers = instances::virtual_routers(config, trackers)?;
         let groups = instances::sync_groups(config).into_iter();
         let owned = |(name, members): (&str, Vec<&str>)| {
             (name.to_owned(), members.into_iter().map(ToOwned::to_owned).collect())
@@ -75,7 +78,8 @@ impl Plan {
     }
 
     fn build(&self, directory: &Path, first: bool) -> Result<Router, BuildError> {
-        let routers = self.routers.iter().map(|one| one.router.clone());
+        let form = |one: &Planned| if first { one.router.clone() } else { one.reloaded.clone() };
+        let routers = self.routers.iter().map(form);
         let mut builder = Router::builder()
             .virtual_routers(routers)
             .remove_orphans(first)
@@ -125,6 +129,16 @@ impl Routers {
     /// A receiver for each router.
     pub(crate) fn events(&self) -> Vec<Events> {
         self.running.iter().map(|running| running.router.events()).collect()
+    }
+
+    /// Tells what a tracker says. One that is not tracked any more does not matter.
+    pub(crate) fn set_tracker(&self, virtual_router: &str, tracker: &str, condition: Condition) {
+        if let Some(running) = self.of(virtual_router) {
+            let told = running.router.handle().set_tracker(virtual_router, tracker, condition);
+            if let Err(error) = told {
+                log::debug!("{error}");
+            }
+        }
     }
 
     /// Those in service, in the order of the configuration.

@@ -1,6 +1,7 @@
 //! `vipd run FILE`: everything together, from the configuration to the last release.
 
 use core::error::Error;
+use core::time::Duration;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,9 +10,13 @@ use keepalived_conf::{Config, Parsed, Severity};
 use lvs::RunningDirector;
 
 use crate::cli::{Half, RunOptions};
+use crate::notify::Notifier;
 use crate::pidfile::{PidFile, PidFileError};
 use crate::routers::{Plan, Routers};
+use crate::scripts::runnable::Rules;
+use crate::scripts::{Scripts, Verdict};
 use crate::signals::{Signal, Signals};
+use crate::trackers::{Subject, Trackers};
 use crate::{files, instances, logging, pools, readiness, render, services, state};
 
 /// Stopped by a signal.
@@ -20,6 +25,8 @@ const STOPPED: u8 = 0;
 const FAILED: u8 = 1;
 /// The configuration has errors, or nothing in it can run.
 const CONFIGURATION: u8 = 2;
+/// How long scripts may take that tell about the end, as keepalived waits for its children.
+const LAST_SCRIPTS: Duration = Duration::from_secs(5);
 /// The configuration is a program, as keepalived's exit code says it.
 const EXECUTABLE: u8 = 6;
 
@@ -41,6 +48,8 @@ pub(crate) enum StartError {
     PidFile(#[from] PidFileError),
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
+    #[error("scripts cannot be run")]
+    Scripts(#[source] std::io::Error),
     #[error("virtual servers cannot be set up")]
     Director(#[source] lvs::BuildError),
     #[error("virtual servers cannot be changed")]
@@ -58,6 +67,7 @@ impl StartError {
             }
             Self::PidFile(_)
             | Self::Signals(_)
+            | Self::Scripts(_)
             | Self::Director(_)
             | Self::Reconfigure(_)
             | Self::Router(_) => FAILED,
@@ -106,6 +116,9 @@ struct Running {
     director: Option<RunningDirector>,
     /// What the director was last given.
     services: Vec<lvs::ServiceConfig>,
+    scripts: Scripts,
+    notifier: Notifier,
+    trackers: Trackers,
     signals: Signals,
     options: RunOptions,
     _pid_files: Vec<PidFile>,
@@ -116,6 +129,7 @@ enum Message {
     Signal(Signal),
     Router(vrrp::Event),
     Director(lvs::Event),
+    Script(Verdict),
     /// A thread that must not end has ended.
     Ended(&'static str),
 }
@@ -138,6 +152,7 @@ impl Running {
         let pid_files = pid_files(options, electing, serving)?;
         // Services first: a director that becomes master must be able to forward at once. When the router cannot start, dropping the
         // director removes them.
+        let scripts = Scripts::start().map_err(StartError::Scripts)?;
         let director = services::start(options, &wanted.services).map_err(StartError::Director)?;
         let directory = options.run_directory.as_deref();
         // `-C` leaves what there is to the other half.
@@ -146,8 +161,18 @@ impl Running {
             .transpose()?;
         describe(&wanted.config, electing, serving);
         readiness::tell("READY=1");
-        let (options, services) = (options.clone(), wanted.services);
-        Ok(Self { routers, director, services, signals, options, _pid_files: pid_files })
+        scripts.configure(wanted.trackers.scripts.clone(), wanted.notifier.fifos.clone());
+        Ok(Self {
+            routers,
+            director,
+            services: wanted.services,
+            scripts,
+            notifier: wanted.notifier,
+            trackers: wanted.trackers,
+            signals,
+            options: options.clone(),
+            _pid_files: pid_files,
+        })
     }
 
     /// Logs what happens until a signal or a failure ends it; then releases everything.
@@ -167,6 +192,11 @@ impl Running {
             Message::Signal(signal) => self.handle_signal(signal),
             Message::Router(event) => {
                 log::log!(event.kind.level(), "{event}");
+                self.notifier.handle(&event, &self.scripts);
+                None
+            }
+            Message::Script(verdict) => {
+                self.follow(verdict);
                 None
             }
             Message::Director(event) => {
@@ -180,11 +210,21 @@ impl Running {
         }
     }
 
+    /// Tells those that track a script how it stands.
+    fn follow(&self, Verdict { script, condition }: Verdict) {
+        let subject = Subject::Script(script);
+        let Some(routers) = &self.routers else { return };
+        for name in self.trackers.interested(&subject) {
+            routers.set_tracker(name, &subject.to_string(), condition);
+        }
+    }
+
     fn wait(&self) -> Message {
         let routing = self.routers.as_ref().map(Routers::events).unwrap_or_default();
         let directing = self.director.as_ref().map(RunningDirector::events);
         let mut select = Select::new();
         let signals = select.recv(self.signals.receiver());
+        let scripts = select.recv(self.scripts.verdicts());
         let director = directing.as_ref().map(|events| select.recv(events.receiver()));
         for events in &routing {
             select.recv(events.receiver());
@@ -194,12 +234,15 @@ impl Running {
             index if index == signals => operation
                 .recv(self.signals.receiver())
                 .map_or(Message::Ended("the thread that receives signals"), Message::Signal),
+            index if index == scripts => operation
+                .recv(self.scripts.verdicts())
+                .map_or(Message::Ended("the thread of the scripts"), Message::Script),
             index if Some(index) == director => directing
                 .as_ref()
                 .and_then(|events| operation.recv(events.receiver()).ok())
                 .map_or(Message::Ended("the thread of the virtual servers"), Message::Director),
             index => {
-                let first = director.unwrap_or(signals) + 1;
+                let first = director.unwrap_or(scripts) + 1;
                 routing
                     .get(index.saturating_sub(first))
                     .and_then(|events| operation.recv(events.receiver()).ok())
@@ -245,7 +288,13 @@ impl Running {
         let former = core::mem::replace(&mut self.services, wanted.services);
         if let Some(routers) = &mut self.routers {
             match routers.reload(&wanted.plan) {
-                Ok(summary) => log::info!("{summary}"),
+                Ok(summary) => {
+                    log::info!("{summary}");
+                    self.notifier.replace(wanted.notifier, &self.scripts);
+                    self.trackers = wanted.trackers;
+                    let fifos = self.notifier.fifos.clone();
+                    self.scripts.configure(self.trackers.scripts.clone(), fifos);
+                }
                 Err(error) => {
                     services::reload(&self.options, &mut self.director, &former)?;
                     self.services = former;
@@ -260,7 +309,9 @@ impl Running {
     fn release(&mut self) -> u8 {
         let mut code = STOPPED;
         if let Some(routers) = self.routers.take() {
+            // Nobody is told of them: the end follows at once.
             let ended = routers.shut_down(|event| log::log!(event.kind.level(), "{event}"));
+            self.notifier.stop(&self.scripts);
             for error in ended.err().unwrap_or_default() {
                 log::error!("{}", chain(&error));
                 code = FAILED;
@@ -276,6 +327,7 @@ impl Running {
                 log::log!(event.kind.level(), "{event}");
             }
         }
+        self.scripts.finish(LAST_SCRIPTS);
         if code == STOPPED {
             log::info!("released; the end");
         }
@@ -288,20 +340,27 @@ struct Wanted {
     config: Config,
     plan: Plan,
     services: Vec<lvs::ServiceConfig>,
+    trackers: Trackers,
+    notifier: Notifier,
 }
 
 impl Wanted {
     fn read(options: &RunOptions) -> Result<Self, StartError> {
         let config = configuration(options)?;
-        let plan = match options.only {
-            Some(Half::Checkers) => Plan::default(),
-            Some(Half::Vrrp) | None => Plan::of(&config)?,
+        let rules = Rules::of(&config.global);
+        let (trackers, plan, notifier) = match options.only {
+            Some(Half::Checkers) => Default::default(),
+            Some(Half::Vrrp) | None => {
+                let trackers = Trackers::of(&config, &rules);
+                let plan = Plan::of(&config, &trackers)?;
+                (trackers, plan, Notifier::of(&config, &rules))
+            }
         };
         let services = match options.only {
             Some(Half::Vrrp) => Vec::new(),
             Some(Half::Checkers) | None => pools::services(&config)?,
         };
-        Ok(Self { config, plan, services })
+        Ok(Self { config, plan, services, trackers, notifier })
     }
 
     fn is_empty(&self) -> bool {

@@ -27,8 +27,16 @@ pub struct Global {
     pub smtp_alert: Option<Spanned<bool>>,
     /// `enable_script_security`.
     pub enable_script_security: Option<Spanned<bool>>,
-    /// `script_user USER [GROUP]`.
+    /// The user of `script_user USER [GROUP]`.
     pub script_user: Option<Spanned<String>>,
+    /// The group of `script_user USER [GROUP]`.
+    pub script_group: Option<Spanned<String>>,
+    /// `notify_fifo`: what is told about instances, groups and servers.
+    pub notify_fifo: Option<Spanned<String>>,
+    /// `vrrp_notify_fifo`: what is told about instances and groups.
+    pub vrrp_notify_fifo: Option<Spanned<String>>,
+    /// `lvs_notify_fifo`: what is told about servers.
+    pub lvs_notify_fifo: Option<Spanned<String>>,
     /// `vrrp_version`; default 2 for IPv4, 3 for IPv6.
     pub vrrp_version: Option<Spanned<VrrpVersion>>,
     /// `vrrp_strict`.

@@ -135,8 +135,10 @@ pub struct Notify {
     pub fault: Option<Command>,
     /// `notify_stop`.
     pub stop: Option<Command>,
-    /// `notify_deleted`.
+    /// The script of `notify_deleted`.
     pub deleted: Option<Command>,
+    /// `notify_deleted`: what a reload removes is told of as deleted, not as a fault.
+    pub tells_deletion: Option<Span>,
     /// `notify_master_rx_lower_pri`.
     pub master_rx_lower_pri: Option<Command>,
 }
@@ -161,8 +163,10 @@ pub struct VrrpScript {
     pub rise: Option<Spanned<u32>>,
     /// `fall`; default 1.
     pub fall: Option<Spanned<u32>>,
-    /// `user USER [GROUP]`.
+    /// The user of `user USER [GROUP]`.
     pub user: Option<Spanned<String>>,
+    /// The group of `user USER [GROUP]`.
+    pub group: Option<Spanned<String>>,
     /// `init_fail`.
     pub init_fail: Option<Spanned<bool>>,
     /// Keyword and name.
@@ -185,6 +189,8 @@ pub struct SyncGroup {
     pub track_interfaces: Vec<Track>,
     /// `track_script`.
     pub track_scripts: Vec<Track>,
+    /// `sync_group_tracking_weight`, `global_tracking`: weights count for the members.
+    pub tracking_weight: Option<Span>,
     /// Keyword and name.
     pub span: Span,
 }

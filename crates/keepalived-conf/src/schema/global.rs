@@ -11,7 +11,7 @@ const HOUR: u64 = 3_600_000_000;
 const NO_MAIL: &str = "no mail is sent";
 const NO_SNMP: &str = "there is no SNMP agent";
 const NO_DBUS: &str = "there is no D-Bus service";
-const NO_FIFO: &str = "nothing is written to a FIFO";
+const NO_FIFO: &str = "nothing is written to a FIFO of this kind, and no reader is started";
 const NO_SCRIPT: &str = "the script is not run";
 const NO_FIREWALL: &str = "no firewall rules are set";
 const NO_SCHEDULING: &str = "the process keeps the priority it was started with";
@@ -64,16 +64,13 @@ impl Scope for Global {
         named("smtp_alert_checker", NO_MAIL),
         named("no_email_faults", NO_MAIL),
         named("no_checker_emails", NO_MAIL),
-        idle(
-            "scripts are not run",
-            values("enable_script_security", 0, 1, |cx, global, st| {
-                global.enable_script_security = cx.boolean(st);
-            }),
-        ),
-        idle(
-            "scripts are not run",
-            values("script_user", 1, 2, |_, global, st| global.script_user = Context::text(st)),
-        ),
+        values("enable_script_security", 0, 1, |cx, global, st| {
+            global.enable_script_security = cx.boolean(st);
+        }),
+        values("script_user", 1, 2, |_, global, st| {
+            global.script_user = Context::text(st);
+            global.script_group = st.arguments.get(1).map(spanned);
+        }),
         value("vrrp_version", 1, |cx, global, st| {
             global.vrrp_version = cx
                 .choice(st, VERSIONS, false, "the default stays, 2 for IPv4 and 3 for IPv6")
@@ -161,11 +158,18 @@ impl Scope for Global {
         named("nftables_ipvs", NO_FIREWALL),
         named("nftables_ipvs_priority", NO_FIREWALL),
         named("nftables_ipvs_start_fwmark", NO_FIREWALL),
-        named("notify_fifo", NO_FIFO),
+        values("notify_fifo", 1, 3, |_, global, st| global.notify_fifo = Context::text(st)),
         named("notify_fifo_script", NO_FIFO),
-        named("vrrp_notify_fifo", NO_FIFO),
+        values("vrrp_notify_fifo", 1, 3, |_, global, st| {
+            global.vrrp_notify_fifo = Context::text(st);
+        }),
         named("vrrp_notify_fifo_script", NO_FIFO),
-        named("lvs_notify_fifo", NO_FIFO),
+        idle(
+            NO_FIFO,
+            values("lvs_notify_fifo", 1, 3, |_, global, st| {
+                global.lvs_notify_fifo = Context::text(st);
+            }),
+        ),
         named("lvs_notify_fifo_script", NO_FIFO),
         named("fifo_write_vrrp_states_on_reload", NO_FIFO),
         idle(
@@ -180,8 +184,8 @@ impl Scope for Global {
         ),
         named("startup_script_timeout", NO_SCRIPT),
         named("shutdown_script_timeout", NO_SCRIPT),
-        named("use_symlink_paths", "scripts are not run"),
-        named("set_supplementary_groups", "scripts are not run"),
+        named("use_symlink_paths", "what a link points at is checked, the link is run"),
+        named("set_supplementary_groups", "scripts have no supplementary groups"),
         named("dynamic_interfaces", "interfaces must exist at the start"),
         named("default_interface", "name the interface in each vrrp_instance"),
         named("vrrp_priority", NO_SCHEDULING),

@@ -61,12 +61,9 @@ impl Scope for VrrpInstance {
                     cx.seconds(st, 0, 1_000_000_000, "0").or(instance.preempt_delay);
             }),
         ),
-        idle(
-            "the script is not run, so its failure does not matter",
-            block("track_script", 0, 0, |cx, instance, _, content| {
-                instance.track_scripts.extend(track::read(cx, content));
-            }),
-        ),
+        block("track_script", 0, 0, |cx, instance, _, content| {
+            instance.track_scripts.extend(track::read(cx, content));
+        }),
         idle(
             "only the instance's own interface is watched",
             block("track_interface", 0, 0, |cx, instance, _, content| {
@@ -149,13 +146,15 @@ impl Scope for VrrpInstance {
         notify::backup(),
         notify::fault(),
         notify::stop(),
-        idle("the script is not run", values("notify_deleted", 0, 3, |_, _, _| {})),
-        idle(
-            "the script is not run",
-            values("notify_master_rx_lower_pri", 1, 3, |cx, instance, st| {
-                instance.notify.master_rx_lower_pri = cx.command(st);
-            }),
-        ),
+        values("notify_deleted", 0, 3, |cx, instance, st| {
+            instance.notify.tells_deletion = Some(st.keyword.span);
+            if !st.arguments.is_empty() {
+                instance.notify.deleted = cx.command(st);
+            }
+        }),
+        values("notify_master_rx_lower_pri", 1, 3, |cx, instance, st| {
+            instance.notify.master_rx_lower_pri = cx.command(st);
+        }),
         idle(
             NO_MAIL,
             values("smtp_alert", 0, 1, |cx, instance, st| instance.smtp_alert = cx.boolean(st)),

@@ -1,9 +1,7 @@
 //! `notify...` of instances and groups.
 
-use super::{Keyword, idle, values};
+use super::{Keyword, values};
 use crate::config::{Notify, SyncGroup, VrrpInstance};
-
-const MISSING: &str = "the script is not run";
 
 /// A block that has the `notify...` keywords.
 pub(super) trait Notifies {
@@ -23,30 +21,21 @@ impl Notifies for SyncGroup {
 }
 
 pub(super) const fn any<T: Notifies>() -> Keyword<T> {
-    idle(MISSING, values("notify", 1, 3, |cx, block, st| block.notify().any = cx.command(st)))
+    values("notify", 1, 3, |cx, block, st| block.notify().any = cx.command(st))
 }
 
 pub(super) const fn master<T: Notifies>() -> Keyword<T> {
-    idle(
-        MISSING,
-        values("notify_master", 1, 3, |cx, block, st| block.notify().master = cx.command(st)),
-    )
+    values("notify_master", 1, 3, |cx, block, st| block.notify().master = cx.command(st))
 }
 
 pub(super) const fn backup<T: Notifies>() -> Keyword<T> {
-    idle(
-        MISSING,
-        values("notify_backup", 1, 3, |cx, block, st| block.notify().backup = cx.command(st)),
-    )
+    values("notify_backup", 1, 3, |cx, block, st| block.notify().backup = cx.command(st))
 }
 
 pub(super) const fn fault<T: Notifies>() -> Keyword<T> {
-    idle(
-        MISSING,
-        values("notify_fault", 1, 3, |cx, block, st| block.notify().fault = cx.command(st)),
-    )
+    values("notify_fault", 1, 3, |cx, block, st| block.notify().fault = cx.command(st))
 }
 
 pub(super) const fn stop<T: Notifies>() -> Keyword<T> {
-    idle(MISSING, values("notify_stop", 1, 3, |cx, block, st| block.notify().stop = cx.command(st)))
+    values("notify_stop", 1, 3, |cx, block, st| block.notify().stop = cx.command(st))
 }

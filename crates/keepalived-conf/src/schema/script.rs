@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{Context, Keyword, Scope, track, value, values};
+use super::{Context, Keyword, Scope, spanned, track, value, values};
 use crate::config::VrrpScript;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::text::tree::Statement;
@@ -26,7 +26,9 @@ impl Scope for VrrpScript {
         value("fall", 1, |cx, script, st| {
             script.fall = cx.number(st, 1, i32::MAX.unsigned_abs(), "1").or(script.fall);
         }),
-        values("user", 1, 2, |_, script, st| script.user = Context::text(st)),
+        values("user", 1, 2, |_, script, st| {
+            (script.user, script.group) = (Context::text(st), st.arguments.get(1).map(spanned));
+        }),
         values("init_fail", 0, 1, |cx, script, st| script.init_fail = cx.boolean(st)),
     ];
 }

@@ -32,17 +32,18 @@ impl Scope for SyncGroup {
                 group.track_interfaces.extend(track::read(cx, content));
             }),
         ),
-        idle(
-            "a failing script does not affect the group",
-            block("track_script", 0, 0, |cx, group, _, content| {
-                group.track_scripts.extend(track::read(cx, content));
-            }),
-        ),
+        block("track_script", 0, 0, |cx, group, _, content| {
+            group.track_scripts.extend(track::read(cx, content));
+        }),
         named("track_file", "the file is not watched"),
         named("track_process", "the process is not watched"),
         named("track_bfd", "no BFD session is watched"),
-        named("global_tracking", "nothing is tracked"),
-        named("sync_group_tracking_weight", "nothing is tracked"),
+        values("global_tracking", 0, 0, |_, group, st| {
+            group.tracking_weight = Some(st.keyword.span);
+        }),
+        values("sync_group_tracking_weight", 0, 0, |_, group, st| {
+            group.tracking_weight = Some(st.keyword.span);
+        }),
         named("notify_priority_changes", "priority changes are not notified"),
     ];
 }

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Context, Keyword, Scope, block, finish, idle, named, spanned};
+use super::{Context, Keyword, Scope, block, finish, named, spanned};
 use crate::config::{Config, SyncGroup, VrrpInstance, VrrpScript};
 use crate::source::Spanned;
 use crate::text::tree::Statement;
@@ -27,15 +27,12 @@ impl Scope for Config {
             cx.apply(Some(st), content, &mut group);
             config.sync_groups.push(group);
         }),
-        idle(
-            "the script is not run",
-            block("vrrp_script", 1, 1, |cx, config, st, content| {
-                let Some(name) = name(cx, st) else { return };
-                let mut script = VrrpScript { name, span: st.span(), ..VrrpScript::default() };
-                cx.apply(Some(st), content, &mut script);
-                config.scripts.push(script);
-            }),
-        ),
+        block("vrrp_script", 1, 1, |cx, config, st, content| {
+            let Some(name) = name(cx, st) else { return };
+            let mut script = VrrpScript { name, span: st.span(), ..VrrpScript::default() };
+            cx.apply(Some(st), content, &mut script);
+            config.scripts.push(script);
+        }),
         block("virtual_server", 1, 2, super::virtual_server::read),
         named("virtual_server_group", "virtual servers of a group are not set up"),
         named("vrrp_track_process", "the process is not watched"),

@@ -22,7 +22,7 @@ fn only(config: &Config) -> &VrrpInstance {
 #[test]
 fn every_instance_with_an_address_becomes_a_router() {
     let text = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\n}\nvrrp_instance b {\ninterface eth1\nvirtual_router_id 2\npriority 7\nunicast_peer {\n192.0.2.7\n}\nvirtual_ipaddress {\n192.0.2.1\n}\n}\n";
-    let routers = virtual_routers(&config(text)).unwrap();
+    let routers = virtual_routers(&config(text), &Trackers::default()).unwrap();
     let [router] = &routers[..] else { panic!("one router") };
     let shown = format!("{:?}", router.router);
     for part in [

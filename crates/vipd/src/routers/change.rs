@@ -37,7 +37,9 @@ impl<'a> Steps<'a> {
                 let apart = steps.removed.is_empty();
                 let come = if apart { &mut steps.added } else { &mut steps.replaced };
                 come.insert(name);
-            } else if old.router(name) != new.router(name) {
+            } else if old.router(name).map(|one| &one.router)
+                != new.router(name).map(|one| &one.router)
+            {
                 steps.changed.push(name);
             }
         }
@@ -122,7 +124,7 @@ impl Routers {
         let (Some(running), Some(router)) = (self.of(name), new.router(name)) else {
             return Ok(());
         };
-        running.router.handle().apply(router.router.clone())
+        running.router.handle().apply(router.reloaded.clone())
     }
 
     /// Ends routers none of whose virtual routers is in service.

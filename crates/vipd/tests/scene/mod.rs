@@ -3,6 +3,7 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -98,4 +99,44 @@ pub(crate) fn fast(name: &str, vrid: u8, address: &str) -> String {
     format!(
         "vrrp_instance {name} {{\nversion 3\ninterface eth0\nvirtual_router_id {vrid}\nadvert_int 0.1\nvirtual_ipaddress {{\n{address}\n}}\n}}\n"
     )
+}
+
+/// A directory whose scripts write down how they are called.
+pub(crate) struct Scripts {
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        let scripts = Self { directory: tempfile::tempdir().unwrap() };
+        scripts.write("log.sh", "#!/bin/sh\necho \"$*\" >> \"$0.log\"\n");
+        scripts
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn logged(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("log.sh.log")).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// The lines after the first `seen`, in their order, as soon as there are so many.
+    pub(crate) fn next(&self, seen: usize, count: usize, daemon: &Process) -> Vec<String> {
+        let there = || Some(self.logged()).filter(|lines| lines.len() >= seen + count);
+        let lines = lab::eventually(PATIENCE, there);
+        let lines = lines.unwrap_or_else(|| {
+            assert_eq!(self.logged().len(), seen + count, "{:?}: {}", self.logged(), daemon.log());
+            Vec::new()
+        });
+        lines.get(seen..).unwrap().to_vec()
+    }
 }
