@@ -31,6 +31,7 @@ use crate::refusal::Refusal;
 use crate::route::companions;
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
+use crate::scheduling::Scheduling;
 use crate::socket::Device;
 use crate::sync_group::SyncGroups;
 use crate::virtual_router::VirtualRouter;
@@ -51,6 +52,7 @@ pub struct RouterBuilder {
     group_guards: Vec<(Arc<str>, GuardConfig, SharedGuard)>,
     run_directory: PathBuf,
     release_timeout: Duration,
+    scheduling: Scheduling,
     event_capacity: usize,
     remove_orphans: bool,
 }
@@ -72,6 +74,7 @@ impl Default for RouterBuilder {
             group_guards: Vec::new(),
             run_directory: PathBuf::from(RUN_DIRECTORY),
             release_timeout: Duration::from_secs(5),
+            scheduling: Scheduling::default(),
             event_capacity: 4096,
             remove_orphans: false,
         }
@@ -188,6 +191,13 @@ impl RouterBuilder {
         self
     }
 
+    /// How soon the router's own thread gets a processor, and whether its memory is locked; as any other thread's by default. For
+    /// [`RouterBuilder::start`]; see [`Scheduling`].
+    pub fn scheduling(mut self, scheduling: Scheduling) -> Self {
+        self.scheduling = scheduling;
+        self
+    }
+
     /// How many unread events are kept, at least 1; 4096 by default.
     pub fn event_capacity(mut self, capacity: usize) -> Self {
         self.event_capacity = capacity;
@@ -301,9 +311,11 @@ impl RouterBuilder {
     ///
     /// # Errors
     ///
-    /// As [`RouterBuilder::build`], and [`BuildError::Thread`].
+    /// As [`RouterBuilder::build`], [`BuildError::Scheduling`] and [`BuildError::Thread`].
     pub fn start(self) -> Result<RunningRouter, BuildError> {
-        RunningRouter::start(self.build()?)
+        let scheduling = self.scheduling;
+        scheduling.try_out()?;
+        RunningRouter::start(self.build()?, scheduling)
     }
 
     fn assign_group_guards(&mut self) -> Result<(), BuildError> {

@@ -8,6 +8,8 @@ use std::io;
 use vrrp_fsm::ConfigError;
 use vrrp_fsm::vrrp_proto::{AddressFamily, PasswordTooLong};
 
+use crate::scheduling::SchedulingError;
+
 /// Why a [`Router`](crate::Router) cannot be built. Nothing is left configured in the kernel then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -174,6 +176,13 @@ pub enum BuildError {
         action: &'static str,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// The scheduling asked for cannot be had.
+    #[error("the router's thread cannot be scheduled as asked for")]
+    Scheduling {
+        /// What is missing.
+        #[from]
+        source: SchedulingError,
     },
     /// A VRRP socket cannot be opened.
     #[error("cannot open a VRRP socket on {interface}")]

@@ -62,7 +62,11 @@
 //! - Queued datagrams are read before any deadline is acted upon, so that a process that was stopped hears the present Master
 //!   before it believes in its silence; a receive queue that overflowed counts as having heard something. A
 //!   hypervisor that stops the guest's clock is not covered.
-//! - A flood cannot silence a Master: due advertisements go out after every 64 datagrams.
+//! - A flood cannot silence a Master: due advertisements go out after every 64 datagrams. Nor does it delay another interface: at most
+//!   1,024 datagrams of a socket are read before the others have their turn.
+//! - What is due together leaves by one system call, before anything that takes longer. A Master may advertise up to a hundredth of
+//!   its interval, and a millisecond at most, before its time to leave with the others; never later.
+//! - Real-time priority, locked memory and a small timer slack, if asked for: [`Scheduling`].
 //! - Several [`Path`]s to [named peers](VirtualRouter::peer): one broken line between two hosts makes no second Master.
 //! - A [guard](VirtualRouter::guard), on a thread of its own, is asked before a Master that has fallen silent is replaced: ready-made
 //!   ones are [`VipProbe`], [`PeerPing`], [`GatewayPing`] and [`LockFile`].
@@ -116,6 +120,7 @@ mod reports;
 mod route;
 mod router;
 mod running;
+mod scheduling;
 mod socket;
 mod status;
 mod sync_group;
@@ -143,6 +148,7 @@ pub use path::Path;
 pub use route::VirtualRoute;
 pub use router::Router;
 pub use running::RunningRouter;
+pub use scheduling::{Scheduling, SchedulingError};
 pub use status::{PathStatus, Status, SyncGroupStatus, TrackerStatus, VirtualRouterStatus};
 pub use vip_netlink::{Announcements, Metric, NextHop, Route, RouteKind, Rule, RuleAction};
 pub use virtual_mac::VirtualMac;

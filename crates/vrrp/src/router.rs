@@ -224,7 +224,7 @@ impl Router {
     ///
     /// [`BuildError::Thread`](crate::BuildError::Thread).
     pub fn start(self) -> Result<crate::RunningRouter, crate::BuildError> {
-        crate::RunningRouter::start(self)
+        crate::RunningRouter::start(self, crate::Scheduling::default())
     }
 
     /// Releases everything and ends, within [`RouterBuilder::release_timeout`].

@@ -10,6 +10,7 @@ use crate::error::{BuildError, ShutdownError, Stopped, UnknownVirtualRouter};
 use crate::event::Events;
 use crate::handle::Handle;
 use crate::router::Router;
+use crate::scheduling::Scheduling;
 use crate::status::Status;
 
 /// What the thread's own bound on its release is exceeded by before it is given up: one netlink request may be
@@ -27,11 +28,15 @@ pub struct RunningRouter {
 }
 
 impl RunningRouter {
-    pub(crate) fn start(router: Router) -> Result<Self, BuildError> {
+    pub(crate) fn start(router: Router, scheduling: Scheduling) -> Result<Self, BuildError> {
         let (handle, events) = (router.handle(), router.events());
         let release_timeout = router.release_timeout();
         let (tell, ended) = crossbeam_channel::bounded(1);
         let run = move || {
+            if let Err(error) = scheduling.apply() {
+                // It could be had a moment ago.
+                log::error!("the VRRP router's thread is scheduled as any other: {error}");
+            }
             let result = run(router);
             // Nobody listens any more when the owner gave up waiting.
             drop(tell.send(result));

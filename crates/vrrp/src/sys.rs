@@ -1,8 +1,9 @@
 //! The socket calls that neither `socket2` nor `rustix` offers safely: receiving a batch with control
-//! data, sending a batch (IPv6 from chosen sources), and the overflow counter of a receive queue.
+//! data, sending a batch (IPv6 from chosen sources), and the overflow counter of a receive queue; real-time
+//! scheduling of a thread, and locked memory.
 #![expect(
     unsafe_code,
-    reason = "recvmmsg, sendmmsg and SO_RXQ_OVFL have no safe wrapper in our dependencies"
+    reason = "recvmmsg, sendmmsg, SO_RXQ_OVFL and sched_setscheduler have no safe wrapper in our dependencies"
 )]
 
 use core::mem::{self, MaybeUninit};
@@ -283,6 +284,25 @@ fn write_name(
             size_as(size_of::<libc::sockaddr_in6>())
         }
     }
+}
+
+/// Gives the calling thread this priority of `SCHED_FIFO`; what it starts does not inherit it.
+pub(crate) fn set_real_time_priority(priority: u8) -> io::Result<()> {
+    // SAFETY: a C struct of integers, for which zero is a value.
+    let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
+    parameters.sched_priority = i32::from(priority);
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the kernel reads the struct, which outlives the call; 0 is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Locks the memory of the process, present and future, each page from its first use on.
+pub(crate) fn lock_memory() -> io::Result<()> {
+    // SAFETY: it changes no memory.
+    let result =
+        unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The sizes of this module are small constants; they fit every integer type the calls want.

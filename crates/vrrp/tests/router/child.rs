@@ -1,5 +1,6 @@
 //! A router in a process of its own, to be killed.
 
+use core::error::Error as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,14 +25,33 @@ impl Child {
     /// The same with something more: `refusing` has no `Accept_Mode`, `mac` a virtual MAC address,
     /// `routes` routes and a rule.
     pub(crate) fn start_kind(namespace: &Namespace, run: &Path, priority: u8, kind: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child::run", "--ignored", "--nocapture"]);
+        Self::start_by(namespace, run, priority, kind, &[])
+    }
+
+    /// The same behind a command that starts what follows it.
+    pub(crate) fn start_by(
+        namespace: &Namespace,
+        run: &Path,
+        priority: u8,
+        kind: &str,
+        by: &[&str],
+    ) -> Self {
+        let this = std::env::current_exe().unwrap();
+        let words = ["--exact", "child::run", "--ignored", "--nocapture"];
+        let all = by.iter().map(AsRef::as_ref).chain([this.as_os_str()]);
+        let all: Vec<_> = all.chain(words.iter().map(AsRef::as_ref)).collect();
+        let mut command = Command::new(all[0]);
+        command.args(&all[1..]);
         command.env(PRIORITY, priority.to_string()).env(RUN, run).env(KIND, kind);
         Self(Process::start(namespace, "router", &mut command).unwrap())
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.0.log()
     }
 
     /// Kills it: no release, no clean-up.
@@ -71,11 +91,20 @@ fn run() {
         Ok("routes") => crate::routes::routed(plain),
         _ => plain,
     };
-    let router = vrrp::Router::builder()
-        .virtual_router(virtual_router)
-        .run_directory(directory)
-        .start()
-        .unwrap();
+    let mut builder =
+        vrrp::Router::builder().virtual_router(virtual_router).run_directory(directory);
+    if let Ok(wanted) = std::env::var(KIND)
+        && let Some(scheduling) = crate::scheduling::named(&wanted)
+    {
+        builder = builder.scheduling(scheduling);
+    }
+    let router = match builder.start() {
+        Ok(router) => router,
+        Err(error) => {
+            println!("{error}: {}", error.source().unwrap());
+            return;
+        }
+    };
     for event in router.events().iter() {
         println!("{event}");
     }

@@ -28,6 +28,7 @@ mod paths;
 mod remove;
 mod restart;
 mod routes;
+mod scheduling;
 mod support;
 mod sync_group;
 mod theft;
