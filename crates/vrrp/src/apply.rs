@@ -1,8 +1,10 @@
 //! Another configuration for a virtual router that runs.
 
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use vip_netlink::SilenceError;
+use vip_netlink::{Address, SilenceError};
 use vrrp_fsm::{Config, ConfigError, Fault, State, TrackerId, VirtualRouter as Machine};
 
 use crate::addresses::{Companions, Held};
@@ -59,15 +61,82 @@ impl Router {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply(&mut self, changed: VirtualRouter) -> Result<(), ApplyError> {
-        let router = self.handle().index(&changed.name)?;
-        self.apply_to(router, changed)
+        self.apply_all([changed])
+    }
+
+    /// The same for several virtual routers in one step: all of it or nothing. An address that one Master gives up and another Master of this
+    /// router wants on the same interface stays where it is, and changes its owner in the journals only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Router::apply`].
+    pub fn apply_all(
+        &mut self,
+        changed: impl IntoIterator<Item = VirtualRouter>,
+    ) -> Result<(), ApplyError> {
+        let handle = self.handle();
+        let changed = changed.into_iter();
+        let changed: Vec<_> = changed
+            .map(|one| Ok((handle.index(&one.name)?, one)))
+            .collect::<Result<_, UnknownVirtualRouter>>()?;
+        self.apply_to(changed)
     }
 
     pub(crate) fn apply_to(
         &mut self,
+        changed: Vec<(usize, VirtualRouter)>,
+    ) -> Result<(), ApplyError> {
+        self.check_unchanged_neighbours(&changed)?;
+        let mut prepared = Vec::with_capacity(changed.len());
+        for (router, changed) in changed {
+            prepared.push(self.prepare(router, changed)?);
+        }
+        let also = prepared.iter().filter(|one| !one.changed.accepts());
+        let also: Vec<&Held> = also.flat_map(|one| &one.held).collect();
+        self.refuse(&also).map_err(not_refused)?;
+        if prepared.iter().any(|one| !one.companions.is_empty()) {
+            self.listen_to_routes()?;
+        }
+        self.hand_over(&mut prepared);
+        let mut look_again = false;
+        for one in prepared {
+            look_again |= one.look_again;
+            self.commit(one)?;
+        }
+        self.index();
+        if look_again {
+            self.look_again();
+        }
+        Ok(self.refuse(&[]).map_err(not_refused)?)
+    }
+
+    /// Whether what changes can still be told from what does not.
+    fn check_unchanged_neighbours(
+        &self,
+        changed: &[(usize, VirtualRouter)],
+    ) -> Result<(), ApplyError> {
+        let differs = |(router, changed): &(usize, VirtualRouter)| {
+            self.instances.get(*router).is_some_and(|instance| {
+                instance.settings.listens() != changed.listens()
+                    || instance.settings.trackers != changed.trackers
+            })
+        };
+        if changed.iter().any(differs) {
+            let others = self.instances.iter().enumerate().filter(|(index, other)| {
+                !other.removed && !changed.iter().any(|(router, _)| router == index)
+            });
+            let others = others.map(|(_, instance)| &instance.settings);
+            check_unique(others.chain(changed.iter().map(|(_, changed)| changed)))?;
+        }
+        Ok(())
+    }
+
+    /// Everything that can fail.
+    fn prepare(
+        &mut self,
         router: usize,
         mut changed: VirtualRouter,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Prepared, ApplyError> {
         let Some(instance) = self.instances.get(router) else { return Err(Stopped.into()) };
         let name = || changed.name.to_string();
         if instance.removed {
@@ -76,14 +145,6 @@ impl Router {
         }
         if let Some(what) = fixed(&instance.settings, &changed)? {
             return Err(ApplyError::Fixed { virtual_router: name(), what });
-        }
-        if instance.settings.listens() != changed.listens()
-            || instance.settings.trackers != changed.trackers
-        {
-            let others = self.instances.iter().enumerate();
-            let others = others.filter(|(index, other)| *index != router && !other.removed);
-            let others = others.map(|(_, instance)| &instance.settings);
-            check_unique(others.chain([&changed]))?;
         }
         let sync_group = instance.machine.config().sync_group;
         let look_again = instance.settings.effective_paths() != changed.effective_paths()
@@ -106,24 +167,88 @@ impl Router {
             }
             (None, _) => None,
         };
-        let also = if changed.accepts() { &[] } else { held.as_slice() };
-        self.refuse(also).map_err(not_refused)?;
-        let mut result = Ok(());
-        if !companions.is_empty() {
-            self.listen_to_routes()?;
+        Ok(Prepared { router, changed, config, held, companions, guard, look_again })
+    }
+
+    /// What one Master gives up and another one wants is listed for that one from now on, and not removed.
+    fn hand_over(&mut self, prepared: &mut [Prepared]) {
+        let mut wanted = BTreeMap::new();
+        for one in prepared.iter() {
+            let heir = self.instances.get(one.router);
+            if heir.is_some_and(|heir| heir.addresses.wants_all()) {
+                wanted.extend(one.held.iter().map(|held| (held.address.key(), one.router)));
+            }
         }
+        for (giver, address) in self.given_up(prepared) {
+            let key = address.key();
+            let heir = wanted.get(&key).copied().or_else(|| self.other_holder(&key, prepared));
+            let Some(heir) = heir.filter(|heir| *heir != giver) else { continue };
+            let listed = self.instances.get_mut(heir).map(|heir| heir.addresses.inherit(&address));
+            if listed != Some(true) {
+                continue;
+            }
+            let future = prepared.iter_mut().filter(|one| one.router == heir);
+            for held in future.flat_map(|one| &mut one.held) {
+                if held.address == address {
+                    (held.ours, held.foreign) = (true, false);
+                }
+            }
+            if let Some(giver) = self.instances.get_mut(giver) {
+                giver.addresses.give(&address);
+            }
+        }
+    }
+
+    /// The addresses that virtual routers have and will not have any more.
+    fn given_up(&self, prepared: &[Prepared]) -> Vec<(usize, Address)> {
+        let mut all = Vec::new();
+        for one in prepared {
+            let kept: BTreeSet<_> = one.held.iter().map(|held| held.address.key()).collect();
+            let former = self.instances.get(one.router).into_iter();
+            let former = former.flat_map(|instance| &instance.addresses.held);
+            let gone = former.filter(|held| held.ours && !kept.contains(&held.address.key()));
+            all.extend(gone.map(|held| (one.router, held.address.clone())));
+        }
+        all
+    }
+
+    /// A Master that does not change and has the address as well.
+    fn other_holder(&self, key: &(u32, IpAddr, u8), prepared: &[Prepared]) -> Option<usize> {
+        let holders = self.virtual_addresses.get(key).into_iter().flatten();
+        let mut holders = holders.map(|(router, _)| *router);
+        holders.find(|router| {
+            let wants = |instance: &Instance| instance.addresses.wants_all();
+            !prepared.iter().any(|one| one.router == *router)
+                && self.instances.get(*router).is_some_and(wants)
+        })
+    }
+
+    fn commit(&mut self, prepared: Prepared) -> Result<(), ApplyError> {
+        let Prepared { router, changed, config, held, companions, guard, .. } = prepared;
+        let mut result = Ok(());
         self.with(router, |instance, shared| {
             result =
                 instance.reconfigure(changed.clone(), config, (held, companions), guard, shared);
         });
-        result.map_err(refused)?;
+        result.map_err(|source| BuildError::Config {
+            virtual_router: changed.name.to_string(),
+            source,
+        })?;
         self.handle().follow(router, &changed);
-        self.index();
-        if look_again {
-            self.look_again();
-        }
-        Ok(self.refuse(&[]).map_err(not_refused)?)
+        Ok(())
     }
+}
+
+/// Another configuration that nothing speaks against.
+struct Prepared {
+    router: usize,
+    changed: VirtualRouter,
+    config: Config,
+    held: Vec<Held>,
+    companions: Companions,
+    guard: Option<GuardThread>,
+    /// Whether the links and the addresses to advertise from may mean something else.
+    look_again: bool,
 }
 
 impl Instance {

@@ -71,8 +71,7 @@ pub(crate) enum Command {
         verdict: Verdict,
     },
     Apply {
-        router: Index,
-        changed: Box<VirtualRouter>,
+        changed: Vec<(Index, VirtualRouter)>,
         reply: Sender<Result<(), ApplyError>>,
     },
     Status {
@@ -245,9 +244,24 @@ impl Handle {
     ///
     /// [`ApplyError`]; nothing has changed then.
     pub fn apply(&self, changed: VirtualRouter) -> Result<(), ApplyError> {
-        let router = self.index(&changed.name)?;
+        self.apply_all([changed])
+    }
+
+    /// [`Router::apply_all`](crate::Router::apply_all) from any thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; nothing has changed then.
+    pub fn apply_all(
+        &self,
+        changed: impl IntoIterator<Item = VirtualRouter>,
+    ) -> Result<(), ApplyError> {
+        let changed = changed.into_iter();
+        let changed: Vec<_> = changed
+            .map(|one| Ok((self.index(&one.name)?, one)))
+            .collect::<Result<_, UnknownVirtualRouter>>()?;
         let (reply, answer) = crossbeam_channel::bounded(1);
-        self.send(Command::Apply { router, changed: Box::new(changed), reply })?;
+        self.send(Command::Apply { changed, reply })?;
         answer.recv_timeout(PATIENCE).unwrap_or(Err(ApplyError::Stopped(Stopped)))
     }
 

@@ -245,9 +245,9 @@ impl Router {
     }
 
     /// Refuses packets for the addresses of virtual routers without `Accept_Mode`, whoever is Master, and for `also`.
-    pub(crate) fn refuse(&mut self, also: &[Held]) -> Result<(), (String, SilenceError)> {
+    pub(crate) fn refuse(&mut self, also: &[&Held]) -> Result<(), (String, SilenceError)> {
         let of = |held: &Held| Silenced::refused(held.address.ip(), held.address.interface());
-        let mut refused: BTreeSet<Silenced> = also.iter().map(of).collect();
+        let mut refused: BTreeSet<Silenced> = also.iter().copied().map(of).collect();
         let mut first = String::new();
         let entry = self.shared.refusal.entry();
         for instance in self.instances.iter_mut().filter(|one| !one.settings.accepts()) {

@@ -58,8 +58,8 @@ impl Router {
             Command::Verdict { party: Party::SyncGroup(group), ticket, verdict } => {
                 self.with_group(group, |group, now| group.handle_verdict(now, ticket, verdict));
             }
-            Command::Apply { router, changed, reply } => {
-                let result = self.apply_to(router, *changed);
+            Command::Apply { changed, reply } => {
+                let result = self.apply_to(changed);
                 answer(&reply, result);
             }
             Command::Status { reply } => answer(&reply, self.status()),

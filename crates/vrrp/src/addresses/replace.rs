@@ -43,6 +43,31 @@ impl Addresses {
         !same
     }
 
+    /// Whether we are Master, or about to be.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.latest.is_some_and(|(_, wanted)| wanted == Wanted::All)
+    }
+
+    /// Another virtual router leaves an address to this one: listed from now on, as if we had put it there. Whether it is.
+    pub(crate) fn inherit(&mut self, address: &Address) -> bool {
+        let listed = self
+            .journal
+            .as_mut()
+            .is_none_or(|journal| journal.record(&address.to_string()).is_ok());
+        if listed && let Some(held) = self.held.iter_mut().find(|held| held.address == *address) {
+            (held.ours, held.foreign) = (true, false);
+        }
+        listed
+    }
+
+    /// Leaves an address to another virtual router, who has it listed.
+    pub(crate) fn give(&mut self, address: &Address) {
+        for held in self.held.iter_mut().filter(|held| held.address == *address) {
+            held.ours = false;
+        }
+        self.forget(&address.to_string());
+    }
+
     /// Towards the same end with other addresses.
     fn work_again(&mut self) {
         let Some((id, wanted)) = self.latest else { return };

@@ -191,3 +191,89 @@ fn what_cannot_be_changed_is_refused_and_changes_nothing() {
     next(&wire, 1, 150);
     a.shutdown().unwrap();
 }
+
+/// Another Master beside [`web`].
+fn mail() -> VirtualRouter {
+    VirtualRouter::new("mail", Vrid::new(52).unwrap(), "eth0")
+        .priority(200)
+        .advertisement_interval(INTERVAL)
+        .address("192.0.2.110/24".parse().unwrap())
+        .candidate(true)
+}
+
+fn holder(router: &RunningRouter, address: &str) -> Vec<String> {
+    let status = router.status().unwrap();
+    let holds = |one: &&vrrp::VirtualRouterStatus| {
+        one.addresses.iter().any(|shown| shown.starts_with(address))
+    };
+    status.virtual_routers.iter().filter(holds).map(|one| one.name.to_string()).collect()
+}
+
+/// Both Masters are there, the first with the address that leaves.
+fn two_masters(pair: &Pair) -> RunningRouter {
+    let start = || pair.builder().virtual_routers([before(), mail()]).start();
+    let router = pair.a.run(start).unwrap();
+    wait(&pair.a, LEAVES, true);
+    wait(&pair.a, "192.0.2.110/24", true);
+    router
+}
+
+#[test]
+fn an_address_moves_between_two_masters_without_a_moment_without_it() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = two_masters(&pair);
+    assert_eq!(holder(&a, LEAVES), ["web"]);
+    let mut monitor = AddressMonitor::open(&pair.a).unwrap();
+    // There and back, in either order.
+    let there = [web(200), mail().address(LEAVES.parse().unwrap())];
+    let back = [mail(), before()];
+    for (changed, to) in [
+        (there.to_vec(), "mail"),
+        (back.to_vec(), "web"),
+        ([there[1].clone(), there[0].clone()].to_vec(), "mail"),
+    ] {
+        a.handle().apply_all(changed).unwrap();
+        let moved = || (holder(&a, LEAVES) == [to]).then_some(());
+        lab::eventually(PATIENCE, moved).unwrap_or_else(|| panic!("not {to}'s"));
+        assert!(has(&pair.a, LEAVES));
+    }
+    // Something that is seen, so that what was not seen did not happen.
+    a.handle().apply(web(200).address(COMES.parse().unwrap())).unwrap();
+    let first = monitor.next(PATIENCE).unwrap().unwrap();
+    assert_eq!((first.added, first.address), (true, ip(COMES)), "no other change before");
+    let terms: Vec<u64> = a.status().unwrap().virtual_routers.iter().map(|one| one.term).collect();
+    assert_eq!(terms, [1, 1]);
+    a.shutdown().unwrap();
+    assert!(!has(&pair.a, LEAVES));
+    assert_eq!(std::fs::read_dir(pair.run.path()).unwrap().count(), 0);
+}
+
+/// The control: in two steps there is a moment without the address.
+#[test]
+fn an_address_that_moves_in_two_steps_is_away_for_a_moment() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = two_masters(&pair);
+    let mut monitor = AddressMonitor::open(&pair.a).unwrap();
+    a.handle().apply(web(200)).unwrap();
+    a.handle().apply(mail().address(LEAVES.parse().unwrap())).unwrap();
+    let seen = [(); 2].map(|()| monitor.next(PATIENCE).unwrap().unwrap());
+    assert_eq!(
+        seen.map(|event| (event.added, event.address)),
+        [(false, ip(LEAVES)), (true, ip(LEAVES))]
+    );
+    a.shutdown().unwrap();
+}
+
+#[test]
+fn of_several_changes_all_or_none_are_made() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let a = two_masters(&pair);
+    let invalid = mail().priority(0);
+    a.handle().apply_all([web(150), invalid]).unwrap_err();
+    assert_eq!(a.status().unwrap().virtual_router("web").unwrap().priority.get(), 200);
+    assert!(has(&pair.a, LEAVES));
+    a.shutdown().unwrap();
+}
