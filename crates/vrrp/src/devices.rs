@@ -182,6 +182,30 @@ impl Devices {
         }
     }
 
+    /// Removes the interface of one virtual router. Settings stay as long as there are others; `forget` strikes an entry from its journal.
+    pub(crate) fn remove_of(
+        &mut self,
+        router: usize,
+        kernel: &mut Client,
+        mut forget: impl FnMut(&str),
+    ) {
+        let Some(place) = self.all.iter().position(|device| device.router == router) else {
+            return;
+        };
+        if self.all.len() == 1 {
+            self.remove(kernel, |_, entry| forget(entry));
+            return;
+        }
+        let device = self.all.remove(place);
+        match kernel.remove_macvlan(&device.macvlan) {
+            Ok(_) => forget(&Entry::from(device.macvlan).to_string()),
+            Err(error) => log::error!("{error}"),
+        }
+        for (_, change) in self.shared.iter().filter(|(lister, _)| *lister == router) {
+            forget(&Entry::from(change.clone()).to_string());
+        }
+    }
+
     /// Removes everything; `forget` strikes an entry from the journal of a virtual router. What cannot be removed stays listed for the
     /// next start.
     pub(crate) fn remove(&mut self, kernel: &mut Client, mut forget: impl FnMut(usize, &str)) {

@@ -1,7 +1,7 @@
 //! What happens to links and addresses outside of us, and what follows from it.
 
 use core::net::IpAddr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -247,10 +247,16 @@ impl Router {
     /// Refuses packets for the addresses of virtual routers without `Accept_Mode`, whoever is Master, and for `also`.
     pub(crate) fn refuse(&mut self, also: &[&Held]) -> Result<(), (String, SilenceError)> {
         let of = |held: &Held| Silenced::refused(held.address.ip(), held.address.interface());
-        let mut refused: BTreeSet<Silenced> = also.iter().copied().map(of).collect();
+        let mut refused = BTreeMap::new();
+        if !also.is_empty() {
+            // Of whom does not matter yet: all is told again after the change.
+            refused.insert(usize::MAX, also.iter().copied().map(of).collect::<BTreeSet<_>>());
+        }
         let mut first = String::new();
         let entry = self.shared.refusal.entry();
-        for instance in self.instances.iter_mut().filter(|one| !one.settings.accepts()) {
+        for instance in
+            self.instances.iter_mut().filter(|one| !one.settings.accepts() && !one.removed)
+        {
             if first.is_empty() {
                 first = instance.name.to_string();
             }
@@ -258,7 +264,7 @@ impl Router {
                 // Tables that cannot be listed are better than none: all they do after a crash is to refuse.
                 drop(journal.record(&entry));
             }
-            refused.extend(instance.addresses.held.iter().map(of));
+            refused.insert(instance.index, instance.addresses.held.iter().map(of).collect());
         }
         self.shared.refusal.refuse(refused).map_err(|error| (first, error))
     }

@@ -2,7 +2,7 @@
 //! (RFC 9568 §6.4.3), and what the interface of a virtual MAC address would tell switches.
 
 use core::hash::{BuildHasher as _, Hasher as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::RandomState;
 
 use vip_netlink::{Entry, Silence, SilenceError, Silenced};
@@ -12,13 +12,15 @@ use vip_netlink::{Entry, Silence, SilenceError, Silenced};
 pub(crate) struct Refusal {
     table: String,
     silence: Option<Silence>,
+    /// What is refused, by the place of the virtual router.
+    refused: BTreeMap<usize, BTreeSet<Silenced>>,
 }
 
 impl Default for Refusal {
     /// Nothing is refused. The name of the tables is no other router's, alive or dead.
     fn default() -> Self {
         let number = RandomState::new().build_hasher().finish();
-        Self { table: format!("vrrp_{number:016x}"), silence: None }
+        Self { table: format!("vrrp_{number:016x}"), silence: None, refused: BTreeMap::new() }
     }
 }
 
@@ -28,12 +30,27 @@ impl Refusal {
         Entry::Silence(self.table.clone()).to_string()
     }
 
-    /// Refuses exactly packets to these addresses, in one moment.
-    pub(crate) fn refuse(&mut self, addresses: BTreeSet<Silenced>) -> Result<(), SilenceError> {
-        if self.silence.is_none() && addresses.is_empty() {
-            return Ok(());
+    /// Refuses exactly packets to these addresses of the virtual routers, in one moment.
+    pub(crate) fn refuse(
+        &mut self,
+        refused: BTreeMap<usize, BTreeSet<Silenced>>,
+    ) -> Result<(), SilenceError> {
+        let all: BTreeSet<Silenced> = refused.values().flatten().copied().collect();
+        if self.silence.is_some() || !all.is_empty() {
+            self.open()?.set(all)?;
         }
-        self.open()?.set(addresses)
+        self.refused = refused;
+        Ok(())
+    }
+
+    /// A virtual router is not ours any more.
+    pub(crate) fn release(&mut self, router: usize) {
+        let mut refused = self.refused.clone();
+        if refused.remove(&router).is_some()
+            && let Err(error) = self.refuse(refused)
+        {
+            log::error!("{error}");
+        }
     }
 
     /// Keeps exactly these interfaces from telling what they listen to.

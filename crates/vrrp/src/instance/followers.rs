@@ -74,8 +74,13 @@ impl Instance {
         }
     }
 
-    pub(super) fn tell_released(&mut self) {
-        if self.removed && self.is_released() {
+    pub(super) fn tell_released(&mut self, shared: &mut Shared) {
+        if self.removed && self.is_released() && self.addresses.journal().is_some() {
+            let addresses = &mut self.addresses;
+            shared.refusal.release(self.index);
+            addresses.forget(&shared.refusal.entry());
+            let Shared { devices, kernel, .. } = shared;
+            devices.remove_of(self.index, kernel, |entry| addresses.forget(entry));
             // Whoever comes after us may list the same addresses.
             self.addresses.close();
         }

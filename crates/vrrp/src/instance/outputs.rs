@@ -65,7 +65,7 @@ impl Instance {
             }
         }
         self.announce(shared);
-        self.tell_released();
+        self.tell_released(shared);
     }
 
     /// Stands for election exactly as long as somebody wants it: the configuration, a campaign, or a leadership.

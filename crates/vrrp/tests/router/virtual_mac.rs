@@ -230,3 +230,30 @@ fn a_name_that_is_taken_is_told_and_nothing_is_left() {
     assert_eq!(links(&pair.a), before);
     assert_eq!(value(&pair.a, "eth0/arp_ignore"), "0");
 }
+
+#[test]
+fn one_that_is_taken_out_of_service_takes_its_interface_along() {
+    lab::need!(netns, macvlan, nftables);
+    let pair = Pair::new();
+    let other = VirtualRouter::new("other", Vrid::new(52).unwrap(), "eth0")
+        .virtual_mac(VirtualMac::new())
+        .advertisement_interval(INTERVAL)
+        .address("192.0.2.101/24".parse().unwrap())
+        .candidate(true);
+    let both = || pair.builder().virtual_routers([with_mac(200).accept_mode(false), other]).start();
+    let a = pair.a.run(both).unwrap();
+    wait(&pair.a, VIP, true);
+    wait(&pair.a, "192.0.2.101/24", true);
+    a.handle().remove("web").unwrap();
+    assert!(!links(&pair.a).contains("vrrp.51") && links(&pair.a).contains("vrrp.52"));
+    assert_eq!(value(&pair.a, "eth0/arp_ignore"), "1", "the other one needs it");
+    // Another router can run it, and take packets for its address.
+    let host = host(&pair);
+    let again = pair.start_a(web(200));
+    wait(&pair.a, VIP, true);
+    assert!(answers(&host, "192.0.2.100"));
+    again.shutdown().unwrap();
+    a.shutdown().unwrap();
+    assert_eq!(value(&pair.a, "eth0/arp_ignore"), "0");
+    assert_eq!(std::fs::read_dir(pair.run.path()).unwrap().count(), 0);
+}
