@@ -270,6 +270,10 @@ impl Instance {
             let trackers = settings.trackers.iter();
             tracking.replace(trackers.map(|(name, tracker)| (*tracker, former(name))).collect());
         }
+        if settings.watched != self.settings.watched {
+            self.watches.replace(&settings.watched);
+        }
+        self.watches.tell(now, &settings.trackers, &shared.links, &mut tracking);
         tracking.handle_base(config.priority);
         // What the trackers make of it, so that not even one advertisement says otherwise.
         self.machine.handle_config(now, config.priority(tracking.priority()))?;

@@ -51,6 +51,10 @@ pub(crate) enum Command {
         router: Index,
         priority: Priority,
     },
+    Restarted {
+        router: Index,
+        tracker: Arc<str>,
+    },
     Tracker {
         router: Index,
         /// By name: the list may change while the order is on its way.
@@ -183,6 +187,28 @@ impl Handle {
         tracker: &str,
         condition: Condition,
     ) -> Result<(), SetTrackerError> {
+        let (router, tracker) = self.tracker(virtual_router, tracker)?;
+        self.tell(Command::Tracker { router, tracker, condition });
+        Ok(())
+    }
+
+    /// Tells that the service behind a tracker of [`VirtualRouter::track_restarts`] was restarted, at this moment. For another tracker
+    /// it means nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SetTrackerError`]: there is no such tracker.
+    pub fn note_restart(&self, virtual_router: &str, tracker: &str) -> Result<(), SetTrackerError> {
+        let (router, tracker) = self.tracker(virtual_router, tracker)?;
+        self.tell(Command::Restarted { router, tracker });
+        Ok(())
+    }
+
+    fn tracker(
+        &self,
+        virtual_router: &str,
+        tracker: &str,
+    ) -> Result<(Index, Arc<str>), SetTrackerError> {
         let router = self.index(virtual_router)?;
         let known = self
             .names
@@ -195,8 +221,7 @@ impl Handle {
             name: tracker.to_owned(),
             existing: known.iter().map(ToString::to_string).collect(),
         })?;
-        self.tell(Command::Tracker { router, tracker: Arc::clone(found), condition });
-        Ok(())
+        Ok((router, Arc::clone(found)))
     }
 
     /// The trackers of a virtual router are those of its new configuration.

@@ -27,6 +27,7 @@ use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::reports::{Reports, differences};
 use crate::virtual_router::VirtualRouter;
+use crate::watch::Watches;
 use followers::Followers;
 
 /// See [`Instance::earliness`].
@@ -73,6 +74,7 @@ pub(crate) struct Instance {
     pub(crate) settings: VirtualRouter,
     pub(crate) machine: Machine,
     pub(crate) tracking: Tracking,
+    pub(crate) watches: Watches,
     pub(crate) guard: Option<GuardThread>,
     pub(crate) addresses: Addresses,
     /// The index of each path's port in [`Shared::ports`].
@@ -107,10 +109,13 @@ impl Instance {
         ports: Vec<usize>,
     ) -> Self {
         let trackers = settings.trackers.iter().map(|(_, tracker)| *tracker).collect();
+        let mut watches = Watches::default();
+        watches.replace(&settings.watched);
         Self {
             index: 0,
             name: Arc::clone(&settings.name),
             tracking: Tracking::new(machine.priority(), trackers),
+            watches,
             schedule: Schedule::new(settings.announcements),
             settings,
             machine,
@@ -134,17 +139,16 @@ impl Instance {
         self.faults = Some(Faults::NONE);
         self.synchronize(shared);
         self.set_fault(Fault::NotReady, !self.settings.ready, shared);
-        self.follow_trackers(shared);
+        self.watch(shared);
         self.set_candidate(self.settings.candidate, shared);
     }
 
     /// The next moment at which [`Instance::handle_timeout`] has something to do.
     pub(crate) fn poll_timeout(&self, shared: &Shared) -> Option<Instant> {
         let work = self.addresses.is_working().then(|| shared.now());
-        [work, self.machine.poll_timeout(), self.schedule.poll_timeout(&shared.pacer)]
-            .into_iter()
-            .flatten()
-            .min()
+        let schedule = self.schedule.poll_timeout(&shared.pacer);
+        let own = [work, self.machine.poll_timeout(), schedule, self.watches.poll_timeout()];
+        own.into_iter().flatten().min()
     }
 
     /// The machine's timers, and what follows for the wire. What takes longer is for [`Instance::work`], after all that are
@@ -153,6 +157,9 @@ impl Instance {
         self.synchronize(shared);
         self.machine.handle_timeout(now);
         self.carry_out(shared);
+        if self.watches.poll_timeout().is_some_and(|at| now >= at) {
+            self.watch(shared);
+        }
     }
 
     /// The same while datagrams are still unread: the machine knows what must not wait for them.
@@ -255,6 +262,19 @@ impl Instance {
         // One that was taken off the list meanwhile does not matter any more.
         let Some(index) = names.position(|(name, _)| name.as_ref() == tracker) else { return };
         self.tracking.handle_condition(TrackerId::new(index), condition);
+        self.follow_trackers(shared);
+    }
+
+    /// A service was restarted.
+    pub(crate) fn note_restart(&mut self, tracker: &str, shared: &mut Shared) {
+        self.watches.handle_restart(shared.now(), tracker);
+        self.watch(shared);
+    }
+
+    /// Looks at what the router watches itself for its trackers.
+    pub(crate) fn watch(&mut self, shared: &mut Shared) {
+        let now = shared.now();
+        self.watches.tell(now, &self.settings.trackers, &shared.links, &mut self.tracking);
         self.follow_trackers(shared);
     }
 

@@ -214,6 +214,7 @@ impl Router {
                 if instance.settings.track_link || up {
                     instance.set_fault(Fault::LinkDown, !up, shared);
                 }
+                instance.watch(shared);
             });
         }
     }

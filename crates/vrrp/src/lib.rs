@@ -127,6 +127,7 @@ mod sync_group;
 mod sys;
 mod virtual_mac;
 mod virtual_router;
+mod watch;
 
 pub use address::{VirtualAddress, VirtualAddressError};
 pub use apply::ApplyError;
@@ -153,6 +154,7 @@ pub use status::{PathStatus, Status, SyncGroupStatus, TrackerStatus, VirtualRout
 pub use vip_netlink::{Announcements, Metric, NextHop, Route, RouteKind, Rule, RuleAction};
 pub use virtual_mac::VirtualMac;
 pub use virtual_router::VirtualRouter;
+pub use watch::Restarts;
 
 pub use vrrp_fsm::vrrp_proto::{
     AddressFamily, Authentication, ChecksumForm, HeaderKey, Password, Priority, TrailerKey,

@@ -40,6 +40,9 @@ impl Router {
                     instance.set_tracker(&tracker, condition, shared);
                 });
             }
+            Command::Restarted { router, tracker } => {
+                self.with(router, |instance, shared| instance.note_restart(&tracker, shared));
+            }
             Command::Ready { router, ready } => {
                 self.with(router, |instance, shared| {
                     instance.set_fault(Fault::NotReady, !ready, shared);

@@ -18,6 +18,7 @@ use crate::guard::{Guard, Question, SharedGuard};
 use crate::path::Path;
 use crate::route::VirtualRoute;
 use crate::virtual_mac::VirtualMac;
+use crate::watch::Watched;
 use vip_netlink::{Announcements, Rule};
 
 /// One virtual router: a VRID on an interface, its addresses, and how we take part in its election.
@@ -56,6 +57,8 @@ pub struct VirtualRouter {
     pub(crate) announcements: Announcements,
     pub(crate) track_link: bool,
     pub(crate) trackers: Vec<(Arc<str>, Tracker)>,
+    /// Those of the trackers, by name, that the router watches itself.
+    pub(crate) watched: Vec<(Arc<str>, Watched)>,
     pub(crate) guard: Option<SharedGuard>,
     pub(crate) virtual_mac: Option<VirtualMac>,
     pub(crate) routes: Vec<VirtualRoute>,
@@ -89,6 +92,7 @@ impl VirtualRouter {
             announcements: Announcements::default(),
             track_link: true,
             trackers: Vec::new(),
+            watched: Vec::new(),
             guard: None,
             virtual_mac: None,
             routes: Vec::new(),

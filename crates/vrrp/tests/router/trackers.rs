@@ -1,7 +1,9 @@
 //! What is watched elsewhere, and what it does to the election.
 
+use core::time::Duration;
+
 use vrrp::{
-    BuildError, Condition, Fault, Influence, Router, SetTrackerError, State, Tracker,
+    BuildError, Condition, Fault, Influence, Restarts, Router, SetTrackerError, State, Tracker,
     VirtualRouterStatus,
 };
 
@@ -87,4 +89,89 @@ fn trackers_have_names_of_their_own() {
     let error = a.handle().set_tracker("wbe", "nginx", Condition::Up).unwrap_err();
     assert!(matches!(error, SetTrackerError::VirtualRouter(_)), "{error}");
     a.shutdown().unwrap();
+}
+
+/// A second interface of the first host, whose other end is in the switch's namespace.
+fn lay_uplink(pair: &Pair) {
+    lab::veth(&pair.a, "eth1", pair.switch.namespace(), "uplink").unwrap();
+}
+
+#[test]
+fn a_link_is_watched_without_being_told() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    lay_uplink(&pair);
+    let wire = pair.capture();
+    let a = pair.start_a(web(200).track_interface("eth1", Tracker::new(0).unwrap()));
+    let b = pair.start_b(web(100).track_interface("eth7", Tracker::new(-50).unwrap()));
+    wait(&pair.a, VIP, true);
+    assert_eq!(status(&a).trackers[0].condition, Condition::Up);
+    let switch = pair.switch.namespace();
+    switch.ip("link set uplink down").unwrap();
+    next(&wire, 1, 0);
+    // The other one's tracker has never seen its interface.
+    next(&wire, 2, 50);
+    wait(&pair.a, VIP, false);
+    wait(&pair.b, VIP, true);
+    assert_eq!(status(&a).trackers[0].condition, Condition::Down);
+    switch.ip("link set uplink up").unwrap();
+    wait(&pair.a, VIP, true);
+    wait(&pair.b, VIP, false);
+    // One that is deleted is down, one that comes back is not.
+    switch.ip("link del uplink").unwrap();
+    wait(&pair.a, VIP, false);
+    wait(&pair.b, VIP, true);
+    lay_uplink(&pair);
+    wait(&pair.a, VIP, true);
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn a_link_that_is_watched_from_now_on_costs_no_mastership() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    lay_uplink(&pair);
+    let a = pair.start_a(web(200));
+    let b = pair.start_b(web(100));
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    let term = status(&a).term;
+    a.handle().apply(web(200).track_interface("eth1", Tracker::new(0).unwrap())).unwrap();
+    for _ in 0..4 {
+        next(&wire, 1, 200);
+    }
+    assert_eq!((status(&a).state, status(&a).term), (State::Master, term));
+    pair.a.ip("link set eth1 down").unwrap();
+    next(&wire, 1, 0);
+    wait(&pair.b, VIP, true);
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
+}
+
+#[test]
+fn a_service_that_restarts_again_and_again_hands_over_for_a_while() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let window = Duration::from_secs(2);
+    let restarts = Restarts { window, max: 1 };
+    let a = pair.start_a(web(200).track_restarts("nginx", restarts, Tracker::new(0).unwrap()));
+    let b = pair.start_b(web(100));
+    wait(&pair.a, VIP, true);
+    let wire = pair.capture();
+    a.handle().note_restart("web", "nginx").unwrap();
+    for _ in 0..4 {
+        next(&wire, 1, 200);
+    }
+    a.handle().note_restart("web", "nginx").unwrap();
+    next(&wire, 1, 0);
+    wait(&pair.b, VIP, true);
+    // Nobody tells that it is over: the first one's window ends.
+    wait(&pair.a, VIP, true);
+    assert!(matches!(
+        a.handle().note_restart("web", "apache"),
+        Err(SetTrackerError::Tracker { .. })
+    ));
+    a.shutdown().unwrap();
+    b.shutdown().unwrap();
 }
