@@ -79,7 +79,8 @@ impl Router {
         let changed: Vec<_> = changed
             .map(|one| Ok((handle.index(&one.name)?, one)))
             .collect::<Result<_, UnknownVirtualRouter>>()?;
-        self.apply_to(changed)
+        let applied = self.at_home(|router| router.apply_to(changed));
+        applied.map_err(|source| BuildError::Namespace { source })?
     }
 
     pub(crate) fn apply_to(

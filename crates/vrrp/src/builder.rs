@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::RandomState;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::guard::{Guard, GuardThread, Party, Question, SharedGuard};
 use crate::handle::{Handle, Names};
 use crate::instance::{Instance, Shared};
 use crate::links::Links;
+use crate::namespace::Namespace;
 use crate::outbox::Outbox;
 use crate::port::{Port, Wants};
 use crate::refusal::Refusal;
@@ -55,6 +57,7 @@ pub struct RouterBuilder {
     scheduling: Scheduling,
     event_capacity: usize,
     remove_orphans: bool,
+    namespace: Option<Namespace>,
 }
 
 /// What an operator says about one sync group.
@@ -77,6 +80,7 @@ impl Default for RouterBuilder {
             scheduling: Scheduling::default(),
             event_capacity: 4096,
             remove_orphans: false,
+            namespace: None,
         }
     }
 }
@@ -177,6 +181,24 @@ impl RouterBuilder {
         self
     }
 
+    /// The network namespace to run in, by a descriptor of `/run/netns/NAME` or `/proc/PID/ns/net`; by default that of the thread that builds.
+    /// Everything is opened in it, guards ask in it, and [`RunningRouter`]'s thread lives in it. [`Router::process`] goes there and comes back, which
+    /// costs two system calls each way. It needs `CAP_SYS_ADMIN`.
+    ///
+    /// ```no_run
+    /// # use vrrp::{Router, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0").address("192.0.2.100/24".parse()?);
+    /// let router = Router::builder()
+    ///     .virtual_router(web)
+    ///     .namespace(std::fs::File::open("/run/netns/tenant")?)
+    ///     .start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn namespace(mut self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.namespace = Some(Namespace::new(descriptor.into()));
+        self
+    }
+
     /// Whether [`RouterBuilder::build`] also removes what dead processes have left of virtual routers that are not configured here
     /// (any more); off by default. For a program that has the run directory for itself: another one that is about to
     /// start again would find the addresses gone, and for a moment its journal locked.
@@ -211,6 +233,22 @@ impl RouterBuilder {
     ///
     /// See [`BuildError`]; nothing is configured in the kernel then.
     pub fn build(mut self) -> Result<Router, BuildError> {
+        let Some(namespace) = self.namespace.take() else { return self.build_here() };
+        let build = || {
+            namespace.enter().map_err(|source| BuildError::Namespace { source })?;
+            self.build_here()
+        };
+        // A thread that ends there needs no way back.
+        let outcome = std::thread::scope(|scope| scope.spawn(build).join());
+        let mut router = match outcome {
+            Ok(router) => router?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        router.namespace = Some(namespace);
+        Ok(router)
+    }
+
+    fn build_here(mut self) -> Result<Router, BuildError> {
         if self.virtual_routers.is_empty() {
             return Err(BuildError::NoVirtualRouters);
         }

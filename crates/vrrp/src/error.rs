@@ -184,6 +184,15 @@ pub enum BuildError {
         #[from]
         source: SchedulingError,
     },
+    /// The network namespace cannot be entered.
+    #[error(
+        "cannot enter the network namespace: it needs CAP_SYS_ADMIN, in the user namespace that the network namespace belongs to \
+             and in one's own; run as root or grant it, or start the whole program inside"
+    )]
+    Namespace {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A VRRP socket cannot be opened.
     #[error("cannot open a VRRP socket on {interface}")]
     Socket {

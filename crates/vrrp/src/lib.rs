@@ -109,6 +109,7 @@ mod handle;
 mod instance;
 mod kernel;
 mod links;
+mod namespace;
 mod orders;
 mod orphans;
 mod outbox;

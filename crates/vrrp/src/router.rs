@@ -30,6 +30,7 @@ use crate::guard::Party;
 use crate::handle::{Command, Handle};
 use crate::instance::{Instance, MOST_EARLY, Shared};
 use crate::kernel::Changes;
+use crate::namespace::Namespace;
 use crate::outbox::Outcome;
 use crate::socket::control::Control;
 use crate::status::Status;
@@ -62,6 +63,8 @@ pub(crate) fn port_token(index: usize) -> Token {
 pub struct Router {
     pub(crate) reactor: Reactor,
     ready: reactor::Events,
+    /// The namespace that it was built in, if that is not the caller's.
+    pub(crate) namespace: Option<Namespace>,
     pub(crate) monitor: Monitor,
     /// As soon as somebody has routes or rules.
     pub(crate) route_monitor: Option<Monitor>,
@@ -120,6 +123,7 @@ impl Router {
         let mut router = Self {
             reactor,
             ready,
+            namespace: None,
             monitor,
             route_monitor: None,
             shared,
@@ -215,7 +219,15 @@ impl Router {
     ///
     /// Only what makes the event loop impossible. What concerns one virtual router is its machine's business.
     pub fn process(&mut self) -> io::Result<()> {
-        self.turn(Some(Clock::now()))
+        self.at_home(|router| router.turn(Some(Clock::now())))?
+    }
+
+    /// Does something in the network namespace that it was built in.
+    pub(crate) fn at_home<T>(&mut self, job: impl FnOnce(&mut Self) -> T) -> io::Result<T> {
+        let Some(namespace) = self.namespace.take() else { return Ok(job(self)) };
+        let result = namespace.visit(|| job(self));
+        self.namespace = Some(namespace);
+        result
     }
 
     /// Runs it in a thread of its own.
@@ -233,7 +245,12 @@ impl Router {
     ///
     /// [`ShutdownError::Timeout`] names what could not be removed.
     pub fn shutdown(mut self) -> Result<(), ShutdownError> {
-        self.release()
+        self.release_at_home()
+    }
+
+    fn release_at_home(&mut self) -> Result<(), ShutdownError> {
+        let released = self.at_home(Self::release);
+        released.unwrap_or_else(|error| Err(ShutdownError::Loop { error: error.to_string() }))
     }
 
     pub(crate) const fn release_timeout(&self) -> Duration {
@@ -616,7 +633,7 @@ impl AsFd for Router {
 impl Drop for Router {
     fn drop(&mut self) {
         if !self.ended
-            && let Err(error) = self.release()
+            && let Err(error) = self.release_at_home()
         {
             log::error!("a VRRP router was dropped and could not release everything: {error}");
         }

@@ -28,10 +28,11 @@ pub struct RunningRouter {
 }
 
 impl RunningRouter {
-    pub(crate) fn start(router: Router, scheduling: Scheduling) -> Result<Self, BuildError> {
+    pub(crate) fn start(mut router: Router, scheduling: Scheduling) -> Result<Self, BuildError> {
         let (handle, events) = (router.handle(), router.events());
         let release_timeout = router.release_timeout();
         let (tell, ended) = crossbeam_channel::bounded(1);
+        let namespace = router.namespace.take();
         let run = move || {
             if let Err(error) = scheduling.apply() {
                 // It could be had a moment ago.
@@ -41,10 +42,15 @@ impl RunningRouter {
             // Nobody listens any more when the owner gave up waiting.
             drop(tell.send(result));
         };
-        let thread = std::thread::Builder::new()
-            .name("vrrp".to_owned())
-            .spawn(run)
-            .map_err(|source| BuildError::Thread { source })?;
+        let spawn = || std::thread::Builder::new().name("vrrp".to_owned()).spawn(run);
+        // A thread lives in the network namespace of the one that starts it.
+        let thread = match namespace {
+            Some(namespace) => {
+                namespace.visit(spawn).map_err(|source| BuildError::Namespace { source })?
+            }
+            None => spawn(),
+        };
+        let thread = thread.map_err(|source| BuildError::Thread { source })?;
         Ok(Self { handle, events, ended, thread: Some(thread), release_timeout })
     }
 

@@ -22,6 +22,7 @@ mod flood;
 mod guard;
 mod guards;
 mod hostile;
+mod namespace;
 mod neighbours;
 mod order;
 mod paths;
