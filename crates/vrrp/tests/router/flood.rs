@@ -51,6 +51,19 @@ pub(crate) fn flood(namespace: &Namespace, rate: u32, duration: Duration) -> u32
     })
 }
 
+/// Sends so many packets of our VRID with a wrong checksum to the group; how many left.
+pub(crate) fn throw(namespace: &Namespace, packets: u64) -> u64 {
+    namespace.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).unwrap();
+        socket.set_multicast_ttl_v4(255).unwrap();
+        let interface: Ipv4Addr = "192.0.2.66".parse().unwrap();
+        socket.set_multicast_if_v4(&interface).unwrap();
+        let group: SocketAddrV4 = "224.0.0.18:0".parse().unwrap();
+        let send = || u64::from(socket.send_to(MESSAGES[0], &group.into()).is_ok());
+        (0..packets).map(|_| send()).sum()
+    })
+}
+
 /// Sends one packet of `len` octets to an address, in fragments.
 pub(crate) fn oversized(namespace: &Namespace, len: usize, to: &str) {
     let to: Ipv4Addr = to.parse().unwrap();

@@ -11,6 +11,7 @@
 
 mod accept_mode;
 mod apply;
+mod budget;
 mod campaign;
 mod child;
 mod conflict;
