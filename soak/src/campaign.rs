@@ -17,6 +17,8 @@ use crate::trial::{Broken, Trial};
 const ENOUGH: usize = 5;
 /// Some faults break what is unprotected in one of several cases only: a control run has so many.
 const CONTROLS: usize = 30;
+/// What happened so long before a fault may be its reason.
+const REMEMBERED: Duration = Duration::from_secs(20);
 /// What the timeline of a failure shows of the time before the fault.
 const BEFORE: Duration = Duration::from_millis(500);
 
@@ -149,7 +151,7 @@ impl Trial<'_> {
     /// One fault, counted.
     fn inflict(&mut self, kind: Kind, number: usize, tally: &mut Tally) -> Result<(), String> {
         let begin = lab::now();
-        self.timeline().forget_before(begin.saturating_sub(Duration::from_secs(5)));
+        self.timeline().forget_before(begin.saturating_sub(REMEMBERED));
         self.timeline().act(format!("fault {number}: {}", kind.name()));
         self.void = None;
         let result = self.run(kind);

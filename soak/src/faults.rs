@@ -25,6 +25,7 @@ impl Trial<'_> {
             Kind::Recreate => self.recreate(),
             Kind::Theft => self.steal(),
             Kind::SourceLoss => self.lose_source(),
+            Kind::ClockStep => self.step_clock(),
             Kind::Descriptors => self.exhaust_descriptors(),
             Kind::Overrun => self.overrun(),
             Kind::FloodValid => self.flood(flood::Missile::Valid),

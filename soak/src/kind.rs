@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Theft,
     /// The own address of either side's host is deleted and comes back
     SourceLoss,
+    /// The wall clock is stepped by up to years, forwards and backwards: only inside user-mode Linux, and only when asked for
+    ClockStep,
     /// Neither process can open a descriptor, and something else happens
     Descriptors,
     /// More netlink news than fit the queue, and a carrier that is lost meanwhile
@@ -42,6 +44,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Those that are chosen when none are named.
+    pub(crate) fn all() -> Vec<Self> {
+        let all = clap::ValueEnum::value_variants().iter().copied();
+        all.filter(|kind| *kind != Self::ClockStep).collect()
+    }
+
     /// How often it is chosen, compared with others.
     pub(crate) fn weight(self) -> u32 {
         match self {
@@ -65,6 +73,7 @@ impl Kind {
             Self::StopMaster => Without::LateWake,
             Self::LinkFlap | Self::CarrierLoss | Self::Overrun => Without::TrackLink,
             Self::OneWayLoss => Without::Ears,
+            Self::ClockStep => Without::Monotonic,
             Self::Partition => Without::LastWord,
             Self::KillMaster
             | Self::StopBackup

@@ -17,7 +17,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::campaign::Campaign;
 use crate::kind::Kind;
@@ -58,12 +58,19 @@ fn main() -> ExitCode {
     if let Some(Task::Router(router)) = &arguments.task {
         return router::run(router);
     }
-    if !lab::need::all(&["netns", "nftables"]) {
+    let kinds = if arguments.kinds.is_empty() { Kind::all() } else { arguments.kinds };
+    if kinds.contains(&Kind::ClockStep) && !lab::uml::is_inside() {
+        println!(
+            "soak: clock-step steps the clock of the whole machine: only inside user-mode Linux"
+        );
+        return ExitCode::FAILURE;
+    }
+    let needs: &[&str] =
+        if kinds.contains(&Kind::OneWayLoss) { &["netns", "nftables"] } else { &["netns"] };
+    if !lab::need::all(needs) {
         println!("soak: nothing was tested");
         return ExitCode::FAILURE;
     }
-    let all = || Kind::value_variants().to_vec();
-    let kinds = if arguments.kinds.is_empty() { all() } else { arguments.kinds };
     let seed = arguments.seed.unwrap_or_else(|| u64::from(lab::now().subsec_micros()));
     if arguments.control {
         return campaign::control(&kinds, seed);

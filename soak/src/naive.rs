@@ -52,9 +52,11 @@ fn serve(arguments: &Arguments) -> Result<(), Error> {
     // Who has no patience pretends to have waited already.
     let waited =
         if arguments.without.contains(&Without::Patience) { INTERVAL * 10 } else { Duration::ZERO };
-    let begin = Moment::now();
+    let wall = arguments.without.contains(&Without::Monotonic);
+    let (begin, begin_wall) = (Moment::now(), lab::now());
     let now = || {
-        let elapsed = begin.elapsed() + waited;
+        let elapsed = if wall { lab::now().saturating_sub(begin_wall) } else { begin.elapsed() };
+        let elapsed = elapsed + waited;
         Instant::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     };
     machine.handle_startup(Instant::ZERO);

@@ -18,7 +18,7 @@ use crate::watch::Observer;
 /// Starting a process, or ending one, may take so long on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Lines that are kept of processes that have ended.
-const KEPT: usize = 400;
+const KEPT: usize = 60;
 
 /// The pair; all of it ends with this value.
 #[derive(Debug)]

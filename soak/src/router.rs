@@ -38,6 +38,8 @@ pub(crate) enum Without {
     LastWord,
     /// All that is not the election itself: a plain loop around the state machine.
     Driver,
+    /// The same, with the wall clock for its timers.
+    Monotonic,
     /// The same, and the time that a Backup listens after its start.
     Patience,
 }
@@ -52,7 +54,7 @@ impl Without {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let without = |what| arguments.without.contains(&what);
-    if without(Without::Driver) || without(Without::Patience) {
+    if [Without::Driver, Without::Monotonic, Without::Patience].into_iter().any(without) {
         return naive::run(arguments);
     }
     let Ok(mut signals) = Signals::new([SIGTERM]) else { return ExitCode::FAILURE };

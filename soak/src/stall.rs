@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -29,11 +29,12 @@ impl Stalls {
                 // Where it cannot be bound to its processor it watches the one it happens to be on.
                 sched_setaffinity(None, &one).ok();
                 loop {
-                    let before = lab::now();
+                    // The wall clock may be what is being tested.
+                    let before = Instant::now();
                     std::thread::sleep(NAP);
-                    let after = lab::now();
-                    if after.saturating_sub(before) > NAP + NOTED {
-                        stalls.note(before + NAP, after);
+                    let (took, after) = (before.elapsed(), lab::now());
+                    if took > NAP + NOTED {
+                        stalls.note(after.saturating_sub(took - NAP), after);
                     }
                 }
             })?;

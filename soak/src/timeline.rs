@@ -125,7 +125,7 @@ impl Timeline {
             .collect()
     }
 
-    /// As people read it, times in seconds relative to `origin`.
+    /// As people read it, times in seconds relative to `origin`: everything since `from`, and what was done and said before.
     pub(crate) fn draw(
         &self,
         from: Duration,
@@ -133,8 +133,11 @@ impl Timeline {
         origin: Duration,
         also: Vec<Event>,
     ) -> String {
-        let mut events = self.between(from, to);
-        events.extend(also.into_iter().filter(|event| event.at > from && event.at <= to));
+        let mut events = self.between(Duration::ZERO, to);
+        events.extend(also);
+        events.retain(|event| {
+            event.at > from || matches!(event.what, What::Act(_) | What::Said { .. })
+        });
         events.sort_by_key(|event| event.at);
         let line = |event: Event| {
             let seconds = event.at.as_secs_f64() - origin.as_secs_f64();

@@ -85,6 +85,7 @@ impl Trial<'_> {
         if stall < EXCUSE {
             return Err(Broken::Verdict { from, to, wrong });
         }
+        println!("void, for the machine stood still for {stall:?}: {wrong}");
         self.timeline().act(format!("void, the machine stood still for {stall:?}: {wrong}"));
         self.void = Some(wrong);
         Ok(())

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::time::{ClockId, Timespec, clock_settime};
 
 use crate::kind::Kind;
 use crate::rules::{INTERVAL, SLACK, Side, VIPS};
@@ -20,6 +21,9 @@ const MEANWHILE: [Kind; 7] = [
     Kind::Theft,
     Kind::SourceLoss,
 ];
+
+/// A router that could not open its sockets tries again after this time.
+const RETRY: Duration = Duration::from_millis(200);
 
 impl Trial<'_> {
     /// Somebody deletes virtual addresses of the Master: they are back at once, or after 100 ms if they were deleted just before.
@@ -105,6 +109,9 @@ impl Trial<'_> {
 
     /// Neither process can open anything any more, and then something else happens.
     pub(super) fn exhaust_descriptors(&mut self) -> Result<(), Broken> {
+        if self.rng.u8(..) < 64 {
+            return self.recreate_without_descriptors();
+        }
         let meanwhile = MEANWHILE[self.rng.usize(..MEANWHILE.len())];
         self.timeline().act(format!("no descriptors are left, and {}", meanwhile.name()));
         for process in self.pair.processes() {
@@ -115,6 +122,44 @@ impl Trial<'_> {
             limit_descriptors(process, 1024)?;
         }
         result
+    }
+
+    /// An interface is made anew while its sockets cannot be: they are when there are descriptors again, and nobody says so.
+    fn recreate_without_descriptors(&mut self) -> Result<(), Broken> {
+        let side = self.side();
+        let process = self.pair.router(side)?.id();
+        limit_descriptors(process, 0)?;
+        let from = self.timeline().act(format!(
+            "no descriptors are left, and the interface of {side} is deleted and made again"
+        ));
+        self.pair.host(side).ip("link del eth0")?;
+        self.pair.plug_in(side)?;
+        let pause = self.millis(0..1000);
+        wait_until(lab::now() + pause);
+        self.away(side, from, lab::now().saturating_sub(pause), pause)?;
+        limit_descriptors(process, 1024)?;
+        let back = self.timeline().act("there are descriptors again");
+        if side != self.master {
+            return self.settle_unchanged(from, back);
+        }
+        self.settle(back, RETRY + self.pair.rules.one_master())
+    }
+
+    /// The administrator, or NTP, sets the wall clock of the whole machine.
+    pub(super) fn step_clock(&mut self) -> Result<(), Broken> {
+        // What was seen before has times of another age.
+        self.timeline().forget_before(Duration::MAX);
+        let then = lab::now();
+        let now = stepped(then, self.rng.u8(..));
+        let time = Timespec::try_from(now).map_err(io::Error::other)?;
+        clock_settime(ClockId::Realtime, time)?;
+        let from = lab::now();
+        self.timeline().act(format!(
+            "the clock said {} s and says {} s",
+            then.as_secs(),
+            now.as_secs()
+        ));
+        self.settle_unchanged(from, from)
     }
 
     /// More news of the kernel than the queue has room for, and the one that matters among those that are lost.
@@ -146,6 +191,13 @@ impl Trial<'_> {
         }
         Err(Broken::Lab(io::Error::other("the queue had room for all news")))
     }
+}
+
+/// The moment to which a step leads: seconds to years away, in either direction.
+fn stepped(now: Duration, draw: u8) -> Duration {
+    const SECOND: Duration = Duration::from_secs(1);
+    let step = SECOND * [1, 30, 3_600, 86_400, 300_000_000][usize::from(draw >> 1) % 5];
+    if draw & 1 == 0 { now + step } else { now.saturating_sub(step) }
 }
 
 fn limit_descriptors(process: u32, number: u64) -> io::Result<()> {
