@@ -34,7 +34,7 @@ impl Stalls {
                     std::thread::sleep(NAP);
                     let (took, after) = (before.elapsed(), lab::now());
                     if took > NAP + NOTED {
-                        stalls.note(after.saturating_sub(took - NAP), after);
+                        stalls.note(after.saturating_sub(took.saturating_sub(NAP)), after);
                     }
                 }
             })?;

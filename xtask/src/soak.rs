@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: random faults on pairs of real routers, on the real kernel.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 use crate::host::{self, Outcome};
 use crate::packages;
@@ -26,11 +27,18 @@ pub(crate) struct Arguments {
     /// Switch the protection against each kind off instead: the campaign has to notice every time
     #[arg(long, conflicts_with_all = ["faults", "pairs", "short"])]
     control: bool,
+    /// Step the wall clock instead, ten times by up to years, inside user-mode Linux; then the same with a router that believes it
+    #[arg(long, conflicts_with_all = ["faults", "pairs", "short", "kinds", "control"])]
+    clock: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     packages::ensure(&[packages::IP, packages::NFT])?;
-    let mut soak = Command::new(host::build_binary("soak", "soak", true)?);
+    let binary = host::build_binary("soak", "soak", true)?;
+    if arguments.clock {
+        return step_clock(&binary, arguments.seed);
+    }
+    let mut soak = Command::new(binary);
     if arguments.control {
         soak.arg("--control");
     } else {
@@ -47,4 +55,23 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         soak.args(["--kinds", kinds]);
     }
     host::status(&mut soak).map(host::exit_code)
+}
+
+/// Only a machine of its own has a clock of its own.
+fn step_clock(binary: &Path, seed: Option<u64>) -> Outcome {
+    packages::ensure(&packages::UML)?;
+    let mut last = ExitCode::FAILURE;
+    for variant in [["--faults", "10"].as_slice(), ["--control"].as_slice()] {
+        let mut soak = lab::uml::Guest::new().command(binary);
+        soak.args(["--kinds", "clock-step", "--pairs", "1"]).args(variant);
+        if let Some(seed) = seed {
+            soak.args(["--seed", &seed.to_string()]);
+        }
+        let status = host::status(&mut soak)?;
+        last = host::exit_code(status);
+        if !status.success() {
+            break;
+        }
+    }
+    Ok(last)
 }

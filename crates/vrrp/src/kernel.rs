@@ -1,6 +1,7 @@
 //! What happens to links and addresses outside of us, and what follows from it.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -23,6 +24,9 @@ use crate::route::companions;
 use crate::router::{MONITOR, Router, port_token};
 
 const READINGS: usize = 16;
+
+/// What the kernel refused is tried again so much later.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Octets for news of routes and rules that wait to be read: about a thousand.
 const ROUTE_NEWS: usize = 1 << 20;
@@ -153,8 +157,14 @@ impl Router {
         self.changes.sources |= self.instances.iter().any(ours);
     }
 
-    /// Compares the kernel's tables with what we believe. What cannot be read now is read in the next turn.
+    /// Compares the kernel's tables with what we believe. What cannot be read now, or not be opened, is tried again soon: whoever
+    /// has no descriptors or no memory left hears of no news when there are some again.
     fn look(&mut self) {
+        self.compare();
+        self.look_at = self.changes.any().then(|| self.shared.now() + RETRY);
+    }
+
+    fn compare(&mut self) {
         if self.changes.everything {
             let Ok(links) = self.shared.kernel.links() else { return };
             self.shared.links = Links::new(links);
@@ -191,12 +201,17 @@ impl Router {
         for index in 0..self.shared.ports.len() {
             let Some(port) = self.shared.ports.get_mut(index) else { continue };
             let Some(link) = self.shared.links.by_name(&port.device.name) else { continue };
+            if link.index == port.device.index {
+                continue;
+            }
             let at = (link.index, link.parent);
-            if link.index != port.device.index
-                && port.reopen(&mut self.reactor, port_token(index), at).is_ok()
-            {
-                self.changes.sources = true;
-                reopened = true;
+            match port.reopen(&mut self.reactor, port_token(index), at) {
+                Ok(()) => {
+                    self.changes.sources = true;
+                    reopened = true;
+                }
+                // Until then it has no link.
+                Err(_) => self.changes.links = true,
             }
         }
         if self.rebind() || reopened {

@@ -90,6 +90,8 @@ pub struct Router {
     early: Vec<(usize, Instant)>,
     outcomes: Vec<Outcome>,
     pub(crate) changes: Changes,
+    /// When what could not be done about the changes is tried again.
+    pub(crate) look_at: Option<Instant>,
     overflows: u64,
     overflow_told: Option<Instant>,
     pub(crate) stopping: bool,
@@ -143,6 +145,7 @@ impl Router {
             early: Vec::new(),
             outcomes: Vec::new(),
             changes: Changes::default(),
+            look_at: None,
             overflows: 0,
             overflow_told: None,
             stopping: false,
@@ -209,7 +212,8 @@ impl Router {
     /// The moment by which [`Router::process`] wants to be called, readable or not.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.timers.next_deadline().map(|at| self.shared.clock.instant_of(at.as_nanos()))
+        let next = [self.timers.next_deadline(), self.look_at].into_iter().flatten().min();
+        next.map(|at| self.shared.clock.instant_of(at.as_nanos()))
     }
 
     /// Does all that can be done now, without waiting: reads sockets, obeys orders, acts on deadlines. An address change of
@@ -319,7 +323,7 @@ impl Router {
         for port in core::mem::take(&mut self.readable) {
             self.receive(port);
         }
-        if news || self.changes.any() {
+        if news || self.look_at.is_some_and(|at| at <= self.shared.now()) {
             self.follow_kernel()?;
         }
         while let Ok(command) = self.commands.try_recv() {

@@ -51,6 +51,29 @@ fn an_interface_that_is_deleted_and_made_again_is_used_again() {
 }
 
 #[test]
+fn an_interface_that_is_made_again_while_nothing_can_be_opened_is_used_later() {
+    lab::need!(netns);
+    let pair = Pair::new();
+    let router = Child::start(&pair.a, pair.run.path(), 200);
+    wait(&pair.a, VIP, true);
+    let process = rustix::process::Pid::from_raw(i32::try_from(router.id()).unwrap());
+    let limit = |current| {
+        let limit = rustix::process::Rlimit { current: Some(current), maximum: Some(1024) };
+        rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).unwrap()
+    };
+    limit(0);
+    pair.a.ip("link del eth0").unwrap();
+    router.wait_line("the link is down");
+    pair.switch.attach(&pair.a, "eth0", "port-c").unwrap();
+    pair.a.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
+    // Nobody tells a process that it may open files again.
+    router.wait_line("no address to send from");
+    limit(1024);
+    wait(&pair.a, VIP, true);
+    next(&pair.capture(), 1, 200);
+}
+
+#[test]
 fn a_virtual_address_deleted_by_hand_is_back_at_once() {
     lab::need!(netns);
     let pair = Pair::new();
