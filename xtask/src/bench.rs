@@ -30,6 +30,8 @@ enum What {
     Election,
     /// Time and memory of 100,000 and 1,000,000 elections
     Crowd,
+    /// What a director of many services costs: configurations applied again, servers that fail together
+    Director,
     /// Instructions of codec and election, counted by valgrind
     Instructions,
 }
@@ -46,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Codec => "codec",
         What::Election => "election",
         What::Crowd => "crowd",
+        What::Director => "director",
     };
     if matches!(arguments.what, What::Failover | What::Idle | What::Scale) {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;

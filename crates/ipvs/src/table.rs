@@ -44,6 +44,11 @@ impl Table {
         }
     }
 
+    /// Puts a service in with its destinations; returns what was there under its key.
+    pub fn insert_entry(&mut self, entry: Entry) -> Option<Entry> {
+        self.services.insert(entry.service.key(), entry)
+    }
+
     /// Takes a service out with its destinations.
     pub fn remove(&mut self, key: &ServiceKey) -> Option<Entry> {
         self.services.remove(key)

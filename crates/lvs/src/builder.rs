@@ -105,7 +105,7 @@ impl DirectorBuilder {
     /// The kernel is unchanged after an error. A change that the kernel refuses is none: it becomes an [`EventKind::Refused`](crate::EventKind::Refused)
     /// and is tried again.
     pub fn build(self) -> Result<Director, BuildError> {
-        self.config.validate(|_| false)?;
+        self.config.validate(&[])?;
         let path = self.journal();
         let kernel = match self.kernel {
             Some(kernel) => kernel,

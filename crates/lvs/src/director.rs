@@ -160,7 +160,8 @@ impl Director {
     /// # Errors
     /// Nothing has changed after an error.
     pub fn apply(&mut self, now: Instant, config: Config) -> Result<(), ApplyError> {
-        config.validate(|service| self.pool.runs(service))?;
+        let known = self.pool.recognise(&config);
+        config.validate(&known)?;
         let services = config.services().iter().flat_map(ServiceConfig::services);
         let adopted = self.owner.claim(services.map(ipvs::Service::key))?;
         for service in adopted {
@@ -170,7 +171,7 @@ impl Director {
             // Also one that a dead predecessor has left.
             self.owner.want_daemon(None);
         }
-        self.pool.handle_config(now, config);
+        self.pool.handle_config(now, config, &known);
         self.advance(now, true);
         if let Some(audit) = &mut self.audit {
             audit.next = audit.next.or_else(|| now.checked_add(audit.interval));
@@ -298,7 +299,7 @@ impl Director {
         let mut told = Vec::new();
         while let Some(output) = self.pool.poll_output() {
             match output {
-                Output::StartCheck(id, check) => self.driver.add(now, id, check),
+                Output::StartCheck(id, check) => self.driver.add(now, id, *check),
                 Output::StopCheck(id) => drop(self.driver.remove(id)),
                 Output::Table(pool) => {
                     changed = true;

@@ -111,12 +111,8 @@ impl Owner {
         }
         self.journal.record_all(new.iter().map(entry))?;
         self.inherited.clear();
-        for (&key, entry) in present.iter() {
-            set(
-                &mut self.installed,
-                key,
-                Some((entry.service().clone(), entry.destinations().copied())),
-            );
+        for (_, entry) in present.iter() {
+            self.installed.insert_entry(entry.clone());
         }
         self.owned.extend(new);
         Ok(present.keys().copied().collect())
@@ -139,7 +135,11 @@ impl Owner {
         destinations: impl Iterator<Item = Destination>,
     ) {
         let key = service.key();
-        set(&mut self.desired, key, Some((service.clone(), destinations)));
+        self.desired.remove(&key);
+        let entry = self.desired.insert(service.clone());
+        for destination in destinations {
+            entry.insert(destination);
+        }
         self.changed.insert(key);
     }
 
@@ -226,10 +226,10 @@ impl Owner {
         let removed_present =
             removed.iter().filter(|key| self.installed.contains(key)).copied().collect();
         for key in changed {
-            let wanted = self.desired.service(&key);
-            let wanted =
-                wanted.map(|entry| (entry.service().clone(), entry.destinations().copied()));
-            set(&mut self.installed, key, wanted);
+            match self.desired.service(&key) {
+                Some(entry) => drop(self.installed.insert_entry(entry.clone())),
+                None => drop(self.installed.remove(&key)),
+            }
         }
         // A failed write leaves the entry listed: a successor looks for the service once more.
         if self.journal.forget_all(removed.iter().map(entry)).is_ok() {
@@ -304,29 +304,11 @@ impl Owner {
 
 type Refusals = Vec<(Command, KernelError)>;
 
-/// Puts a service with its destinations into a table, or takes it out.
-fn set(
-    table: &mut Table,
-    key: ServiceKey,
-    entry: Option<(Service, impl Iterator<Item = Destination>)>,
-) {
-    table.remove(&key);
-    if let Some((service, destinations)) = entry {
-        let entry = table.insert(service);
-        for destination in destinations {
-            entry.insert(destination);
-        }
-    }
-}
-
 /// Those services of a table.
 fn part(table: &Table, keys: &BTreeSet<ServiceKey>) -> Table {
     let mut part = Table::new();
     for entry in keys.iter().filter_map(|key| table.service(key)) {
-        let copy = part.insert(entry.service().clone());
-        for destination in entry.destinations() {
-            copy.insert(*destination);
-        }
+        part.insert_entry(entry.clone());
     }
     part
 }

@@ -26,7 +26,7 @@ pub(crate) use server::{DrainReason, Place, Server};
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Output {
-    StartCheck(CheckId, Check),
+    StartCheck(CheckId, Box<Check>),
     StopCheck(CheckId),
     /// The services of this pool, or their destinations, are others: [`Pool::entries`] has them.
     Table(ServiceKey),

@@ -79,20 +79,18 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Looks for what cannot be one table, or contradicts itself. What `is_known` says is valid is not looked into again.
-    pub(crate) fn validate(
-        &self,
-        is_known: impl Fn(&ServiceConfig) -> bool,
-    ) -> Result<(), ConfigError> {
+    /// Looks for what cannot be one table, or contradicts itself. What `known` says is valid is not looked into again.
+    pub(crate) fn validate(&self, known: &[bool]) -> Result<(), ConfigError> {
         let mut services = BTreeSet::new();
-        for config in self.services() {
+        let known = known.iter().copied().chain(core::iter::repeat(false));
+        for (config, known) in self.services().iter().zip(known) {
             for service in config.services() {
                 let service = service.key();
                 if !services.insert(service) {
                     return Err(ConfigError::DuplicateService { service });
                 }
             }
-            if !is_known(config) {
+            if !known {
                 validate_service(config)?;
             }
         }
@@ -104,11 +102,15 @@ fn validate_service(config: &ServiceConfig) -> Result<(), ConfigError> {
     let Some(name) = config.key() else { return Ok(()) };
     for service in config.services() {
         let service = service.key();
-        let mut seen = BTreeSet::new();
-        for real_server in config.real_servers() {
-            let destination = serving_port(*real_server.destination(), &service).key();
-            if !seen.insert(destination) {
-                return Err(ConfigError::DuplicateRealServer { service, destination });
+        let standing = |server: &RealServer| serving_port(*server.destination(), &service).key();
+        let mut keys: Vec<_> = config.real_servers().iter().map(standing).collect();
+        keys.sort_unstable();
+        for (destination, next) in keys.iter().zip(keys.iter().skip(1)) {
+            if destination == next {
+                return Err(ConfigError::DuplicateRealServer {
+                    service,
+                    destination: *destination,
+                });
             }
         }
         let sorry = config.sorry.iter().map(|sorry| &sorry.destination);

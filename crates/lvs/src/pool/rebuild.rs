@@ -1,6 +1,6 @@
 //! Another configuration for the pools that run: what stays keeps its state.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use healthcheck::CheckId;
@@ -8,51 +8,54 @@ use ipvs::{DestinationKey, ServiceKey};
 
 use super::server::{DrainReason, PooledCheck, Server};
 use super::{Group, Output, Pool};
-use crate::config::{Config, RealServer, ServiceConfig, WhenDown};
+use crate::config::{Config, RealServer, ServiceConfig, WeighingCheck, WhenDown};
 use crate::event::EventKind;
 
 impl Pool {
-    /// Whether a pool runs with exactly this configuration.
-    pub(crate) fn runs(&self, config: &ServiceConfig) -> bool {
-        config
-            .key()
-            .and_then(|key| self.groups.get(&key))
-            .is_some_and(|group| group.config == *config)
+    /// For each service whether a pool of its name runs with exactly this configuration.
+    pub(crate) fn recognise(&self, config: &Config) -> Vec<bool> {
+        let runs = |config: &ServiceConfig| {
+            let group = config.key().and_then(|key| self.groups.get(&key));
+            group.is_some_and(|group| group.config == *config)
+        };
+        config.services().iter().map(runs).collect()
     }
 
-    /// Takes a valid configuration. A pool stays the same if it has a service in common with its former self. A real server stays the
-    /// same if its address and port do, a check if its target and parameters do.
-    pub(crate) fn handle_config(&mut self, now: Instant, config: Config) {
+    /// Takes a valid configuration, of which `known` says what runs already. A pool stays the same if it has a service in common with
+    /// its former self, a real server if its address and port do, a check if its target and parameters do.
+    pub(crate) fn handle_config(&mut self, now: Instant, config: Config, known: &[bool]) {
         self.at(now);
         let (services, sync) = config.into_parts();
         let mut before = core::mem::take(&mut self.groups);
         let index = core::mem::take(&mut self.by_service);
-        // First those that are named as before, so that no other takes their state.
-        let (same, others): (Vec<_>, Vec<_>) = services
-            .into_iter()
-            .partition(|config| config.key().is_some_and(|key| before.contains_key(&key)));
-        for config in same.into_iter().chain(others) {
+        let known = known.iter().copied().chain(core::iter::repeat(false));
+        let (same, others): (Vec<_>, Vec<_>) =
+            services.into_iter().zip(known).partition(|(_, known)| *known);
+        for (config, _) in same {
             let Some(name) = config.key() else { continue };
-            for service in &config.services {
-                self.by_service.insert(service.key(), name);
+            self.by_service.extend(config.services.iter().map(|service| (service.key(), name)));
+            if let Some(group) = before.remove(&name) {
+                self.groups.insert(name, group);
             }
+        }
+        // Then those that are named as before, so that no other takes their state.
+        let (renewed, others): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .map(|(config, _)| config)
+            .partition(|config| config.key().is_some_and(|key| before.contains_key(&key)));
+        for config in renewed.into_iter().chain(others) {
+            let Some(name) = config.key() else { continue };
+            self.by_service.extend(config.services.iter().map(|service| (service.key(), name)));
             let former = config
                 .services
                 .iter()
                 .filter_map(|service| index.get(&service.key()))
                 .find_map(|former| before.remove(former));
-            let group = match former {
-                Some(group) if group.name == name && group.config == config => group,
-                Some(former) => {
-                    self.touched.insert(name);
-                    self.timers.cancel(&former.name);
-                    self.rebuild(now, name, config, Some(former))
-                }
-                None => {
-                    self.touched.insert(name);
-                    self.rebuild(now, name, config, None)
-                }
-            };
+            if let Some(former) = &former {
+                self.timers.cancel(&former.name);
+            }
+            self.touched.insert(name);
+            let group = self.rebuild(now, name, config, former);
             self.groups.insert(name, group);
         }
         for (name, gone) in before {
@@ -78,24 +81,33 @@ impl Pool {
         &mut self,
         now: Instant,
         name: ServiceKey,
-        mut config: ServiceConfig,
+        config: ServiceConfig,
         mut former: Option<Group>,
     ) -> Group {
-        let mut old =
+        let mut servers =
             former.as_mut().map(|group| core::mem::take(&mut group.servers)).unwrap_or_default();
-        let mut servers = BTreeMap::new();
-        for real_server in &config.real_servers {
-            let key = real_server.key();
-            let server = self.server(now, name, real_server, old.remove(&key));
-            servers.insert(key, server);
+        let renamed = former.as_ref().is_some_and(|group| group.name != name);
+        for server in servers.values_mut() {
+            server.is_configured = false;
         }
-        for (key, server) in old {
-            if let Some(server) = self.leaving(now, &name, &config, (key, server)) {
-                servers.insert(key, server);
+        for real_server in &config.real_servers {
+            match servers.entry(real_server.key()) {
+                Entry::Occupied(mut known) => {
+                    self.renew(now, name, real_server, known.get_mut(), renamed);
+                }
+                Entry::Vacant(vacant) => {
+                    let mut checks = Vec::with_capacity(real_server.weighing_checks().len());
+                    for check in real_server.weighing_checks() {
+                        checks.push(self.start_check(name, real_server.key(), check));
+                    }
+                    let (destination, rule) = (*real_server.destination(), real_server.down_rule());
+                    vacant.insert(Server::new(now, destination, rule, checks));
+                }
             }
         }
-        config.services.shrink_to_fit();
-        config.real_servers.shrink_to_fit();
+        servers.retain(|&key, server| {
+            server.is_configured || self.stays_to_drain(now, &name, &config, key, server)
+        });
         let group = Group::new(name, config, servers);
         match former {
             Some(former) => group.with_state_of(&former),
@@ -103,74 +115,82 @@ impl Pool {
         }
     }
 
-    fn server(
+    /// Gives a real server that stays what is configured now.
+    fn renew(
         &mut self,
         now: Instant,
         name: ServiceKey,
         config: &RealServer,
-        mut old: Option<Server>,
-    ) -> Server {
+        server: &mut Server,
+        renamed: bool,
+    ) {
         let key = config.key();
-        let mut known =
-            old.as_mut().map(|old| core::mem::take(&mut old.checks)).unwrap_or_default();
-        let mut checks = Vec::with_capacity(config.weighing_checks().len());
-        let mut new = Vec::new();
-        for check in config.weighing_checks() {
-            let kept = known.iter().position(|old| old.config == *check).map(|at| known.remove(at));
-            let check = kept.unwrap_or_else(|| {
-                let id = self.new_check();
-                new.push((id, check.check.clone()));
-                PooledCheck::new(id, check.clone())
-            });
-            self.by_check.insert(check.id, (name, key));
-            checks.push(check);
-        }
-        self.stop_checks(known);
-        self.outputs.extend(new.into_iter().map(|(id, check)| Output::StartCheck(id, check)));
-        let Some(mut server) = old else {
-            return Server::new(now, *config.destination(), config.down_rule(), checks);
-        };
         server.destination = *config.destination();
         server.when_down = config.down_rule();
-        server.checks = checks;
+        server.is_configured = true;
         if server.drain.is_some_and(|drain| drain.reason == DrainReason::Removed) {
             server.drain = None;
         }
+        let wanted = config.weighing_checks();
+        if !renamed && server.checks.iter().map(|check| &check.config).eq(wanted) {
+            return;
+        }
+        let mut known = core::mem::take(&mut server.checks);
+        for check in wanted {
+            let kept = known.iter().position(|old| old.config == *check).map(|at| known.remove(at));
+            let check = kept.unwrap_or_else(|| self.start_check(name, key, check));
+            self.by_check.insert(check.id, (name, key));
+            server.checks.push(check);
+        }
+        self.stop_checks(known);
         let fall = self.falls;
         if let Some(outcome) = server.judge(now, fall) {
             self.falls = fall.wrapping_add(1);
             let (service, destination, cause) = (name, key, server.cause());
             self.tell(EventKind::RealServer { service, destination, outcome, cause });
         }
-        server
     }
 
-    /// What becomes of a server that is not configured any more.
-    fn leaving(
+    fn start_check(
+        &mut self,
+        name: ServiceKey,
+        server: DestinationKey,
+        check: &WeighingCheck,
+    ) -> PooledCheck {
+        let id = CheckId(self.next_check);
+        self.next_check = self.next_check.wrapping_add(1);
+        self.by_check.insert(id, (name, server));
+        self.outputs.push_back(Output::StartCheck(id, Box::new(check.check.clone())));
+        PooledCheck::new(id, check.clone())
+    }
+
+    /// Whether a server that is not configured any more stays until it is drained.
+    fn stays_to_drain(
         &mut self,
         now: Instant,
         name: &ServiceKey,
         config: &ServiceConfig,
-        (key, mut server): (DestinationKey, Server),
-    ) -> Option<Server> {
+        key: DestinationKey,
+        server: &mut Server,
+    ) -> bool {
         self.stop_checks(core::mem::take(&mut server.checks));
-        let at_most = config.drain_removed?;
+        let Some(at_most) = config.drain_removed else { return false };
         match server.drain {
-            Some(drain) if drain.done => return None,
+            Some(drain) if drain.done => return false,
             // Its time runs already.
             Some(drain) if drain.reason == DrainReason::Removed => {}
             Some(_) | None => {
                 let is_out = !server.is_up() && server.drain.is_none() && !server.held;
                 let keeps = server.when_down == WhenDown::Quiesce;
                 if is_out && !keeps {
-                    return None; // it is not in the table
+                    return false; // it is not in the table
                 }
                 server.start_drain(now, DrainReason::Removed, at_most);
                 let (service, destination) = (*name, key);
                 self.tell(EventKind::Draining { service, destination, at_most });
             }
         }
-        Some(server)
+        true
     }
 
     fn stop_checks(&mut self, checks: Vec<PooledCheck>) {
@@ -178,11 +198,5 @@ impl Pool {
             self.by_check.remove(&check.id);
             self.outputs.push_back(Output::StopCheck(check.id));
         }
-    }
-
-    fn new_check(&mut self) -> CheckId {
-        let id = CheckId(self.next_check);
-        self.next_check = self.next_check.wrapping_add(1);
-        id
     }
 }

@@ -100,6 +100,8 @@ pub(crate) struct Server {
     pub(crate) set_weight: Option<Weight>,
     pub(crate) drain: Option<Drain>,
     pub(crate) connections: Option<u64>,
+    /// Or it only stays to be drained.
+    pub(crate) is_configured: bool,
 }
 
 impl Server {
@@ -123,6 +125,7 @@ impl Server {
             set_weight: None,
             drain: None,
             connections: None,
+            is_configured: true,
         }
     }
 

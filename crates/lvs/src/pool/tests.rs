@@ -65,8 +65,9 @@ impl Bench {
     }
 
     pub(super) fn apply(&mut self, config: Config) {
-        config.validate(|service| self.pool.runs(service)).unwrap();
-        self.pool.handle_config(self.now, config);
+        let known = self.pool.recognise(&config);
+        config.validate(&known).unwrap();
+        self.pool.handle_config(self.now, config, &known);
         self.drain();
     }
 

@@ -411,7 +411,7 @@ fn another_configuration_touches_what_differs() {
 #[test]
 fn contradictions_are_named() {
     let wrong = |pool: ServiceConfig| {
-        let error = Config::new().service(pool).validate(|_| false).unwrap_err();
+        let error = Config::new().service(pool).validate(&[]).unwrap_err();
         error.to_string()
     };
     let six: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
@@ -454,7 +454,7 @@ fn the_sync_daemon_follows_the_state() {
             .map(|daemon: Option<SyncDaemon>| daemon.map(|daemon| (daemon.role, daemon.sync_id)))
             .collect::<Vec<_>>()
     };
-    pool.handle_config(now, Config::new().sync(sync()));
+    pool.handle_config(now, Config::new().sync(sync()), &[]);
     assert_eq!(wanted(&mut pool), [], "nobody has said what we are");
     pool.handle_role(now, SyncRole::Backup);
     assert_eq!(wanted(&mut pool), [Some((SyncRole::Backup, 7))]);
@@ -462,8 +462,8 @@ fn the_sync_daemon_follows_the_state() {
     assert_eq!(wanted(&mut pool), []);
     pool.handle_role(now, SyncRole::Master);
     assert_eq!(wanted(&mut pool), [Some((SyncRole::Master, 7))]);
-    pool.handle_config(now, Config::new().sync(sync()));
+    pool.handle_config(now, Config::new().sync(sync()), &[]);
     assert_eq!(wanted(&mut pool), [], "nothing differs");
-    pool.handle_config(now, Config::new());
+    pool.handle_config(now, Config::new(), &[]);
     assert_eq!(wanted(&mut pool), [None]);
 }
