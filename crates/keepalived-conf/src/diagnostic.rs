@@ -50,6 +50,8 @@ pub enum Code {
     MissingBlock,
     /// Something without which this cannot run is not written.
     MissingKeyword,
+    /// An old name of another keyword.
+    Deprecated,
     /// A keyword without its value.
     MissingValue,
     /// A keyword that exists, but not in this block.
@@ -109,6 +111,7 @@ impl Code {
             Self::LineDropped => "line-dropped",
             Self::MissingBlock => "missing-block",
             Self::MissingKeyword => "missing-keyword",
+            Self::Deprecated => "deprecated",
             Self::MissingValue => "missing-value",
             Self::MisplacedKeyword => "misplaced-keyword",
             Self::NestingLimit => "nesting-limit",

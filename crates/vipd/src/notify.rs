@@ -1,5 +1,7 @@
 //! Who is told about a change: keepalived's scripts with its arguments, and its lines for FIFOs.
 
+mod servers;
+
 use std::path::PathBuf;
 
 use keepalived_conf::{Command, Config, Notify};
@@ -7,6 +9,8 @@ use vrrp::{Event, EventKind, Fault, Reason, State};
 
 use crate::scripts::runnable::{Rules, Runnable};
 use crate::scripts::{FifoKind, Notification, Scripts};
+
+pub(crate) use servers::Servers;
 
 /// keepalived's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

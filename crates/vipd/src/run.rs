@@ -10,7 +10,7 @@ use keepalived_conf::{Config, Parsed, Severity};
 use lvs::RunningDirector;
 
 use crate::cli::{Half, RunOptions};
-use crate::notify::Notifier;
+use crate::notify::{Notifier, Servers};
 use crate::pidfile::{PidFile, PidFileError};
 use crate::routers::{Plan, Routers};
 use crate::scripts::runnable::Rules;
@@ -118,6 +118,7 @@ struct Running {
     services: Vec<lvs::ServiceConfig>,
     scripts: Scripts,
     notifier: Notifier,
+    servers: Servers,
     trackers: Trackers,
     signals: Signals,
     options: RunOptions,
@@ -162,12 +163,16 @@ impl Running {
         describe(&wanted.config, electing, serving);
         readiness::tell("READY=1");
         scripts.configure(wanted.trackers.scripts.clone(), wanted.notifier.fifos.clone());
+        if let Some(status) = director.as_ref().and_then(|director| director.status().ok()) {
+            wanted.servers.begin(&status, &scripts);
+        }
         Ok(Self {
             routers,
             director,
             services: wanted.services,
             scripts,
             notifier: wanted.notifier,
+            servers: wanted.servers,
             trackers: wanted.trackers,
             signals,
             options: options.clone(),
@@ -201,6 +206,7 @@ impl Running {
             }
             Message::Director(event) => {
                 log::log!(event.kind.level(), "{event}");
+                self.servers.handle(&event, &self.scripts);
                 None
             }
             Message::Ended(thread) => {
@@ -285,6 +291,7 @@ impl Running {
         let wanted = Wanted::read(&self.options)?;
         // Services first, as at the start.
         services::reload(&self.options, &mut self.director, &wanted.services)?;
+        self.servers = wanted.servers;
         let former = core::mem::replace(&mut self.services, wanted.services);
         if let Some(routers) = &mut self.routers {
             match routers.reload(&wanted.plan) {
@@ -325,6 +332,7 @@ impl Running {
             }
             while let Some(event) = events.try_recv() {
                 log::log!(event.kind.level(), "{event}");
+                self.servers.handle(&event, &self.scripts);
             }
         }
         self.scripts.finish(LAST_SCRIPTS);
@@ -342,6 +350,7 @@ struct Wanted {
     services: Vec<lvs::ServiceConfig>,
     trackers: Trackers,
     notifier: Notifier,
+    servers: Servers,
 }
 
 impl Wanted {
@@ -358,9 +367,10 @@ impl Wanted {
         };
         let services = match options.only {
             Some(Half::Vrrp) => Vec::new(),
-            Some(Half::Checkers) | None => pools::services(&config)?,
+            Some(Half::Checkers) | None => pools::services(&config, &rules)?,
         };
-        Ok(Self { config, plan, services, trackers, notifier })
+        let servers = Servers::of(&config, &rules);
+        Ok(Self { config, plan, services, trackers, notifier, servers })
     }
 
     fn is_empty(&self) -> bool {

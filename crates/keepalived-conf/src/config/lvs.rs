@@ -1,11 +1,11 @@
 //! `virtual_server`, `real_server` and their checks.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::check::Check;
 use super::vrrp::Command;
 use crate::source::{Span, Spanned};
 
@@ -151,6 +151,10 @@ pub struct VirtualServer {
     pub virtualhost: Option<Spanned<String>>,
     /// `sorry_server ADDRESS PORT`.
     pub sorry_server: Option<SorryServer>,
+    /// `sorry_server_inhibit`: it stays in the table with weight 0 while it does not serve.
+    pub sorry_server_inhibit: Option<Spanned<bool>>,
+    /// `sorry_server_lvs_method`; default: the virtual server's.
+    pub sorry_server_forwarding: Option<Spanned<Forwarding>>,
     /// `real_server` blocks.
     pub real_servers: Vec<RealServer>,
     /// Keyword and target.
@@ -199,42 +203,36 @@ pub struct RealServer {
     pub span: Span,
 }
 
-/// One check of a real server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Check {
-    /// `TCP_CHECK`.
-    Tcp(Box<TcpCheck>),
-    /// A check that is understood but not typed yet, by its keyword.
-    Unsupported(UnsupportedCheck),
-}
-
-/// `TCP_CHECK { }`.
+/// `virtual_server_group NAME { }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TcpCheck {
-    /// `connect_ip`; default: the real server's.
-    pub connect_ip: Option<Spanned<IpAddr>>,
-    /// `connect_port`; default: the real server's.
-    pub connect_port: Option<Spanned<u16>>,
-    /// `bindto`.
-    pub bindto: Option<Spanned<IpAddr>>,
-    /// `bind_port`.
-    pub bind_port: Option<Spanned<u16>>,
-    /// `bind_if`.
-    pub bind_interface: Option<Spanned<String>>,
-    /// `fwmark`.
-    pub firewall_mark: Option<Spanned<u32>>,
-    /// Timing.
-    pub settings: CheckSettings,
-    /// The keyword.
+pub struct VirtualServerGroup {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// What its virtual server serves.
+    pub entries: Vec<Spanned<GroupEntry>>,
+    /// Keyword and name.
     pub span: Span,
 }
 
-/// A check of a kind that this version does not run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One line of a `virtual_server_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct UnsupportedCheck {
-    /// Its keyword, e.g. `HTTP_GET`.
-    pub keyword: Spanned<String>,
+pub enum GroupEntry {
+    /// `ADDRESS[-LAST] PORT`: this many addresses from the first one on.
+    Addresses {
+        /// The first address.
+        first: IpAddr,
+        /// How many, 1 to 65536.
+        count: u32,
+        /// The port; 0: every port.
+        port: u16,
+    },
+    /// `fwmark N`.
+    FirewallMark {
+        /// The mark.
+        mark: u32,
+        /// Behind it; default: that of the real servers.
+        family: Option<Family>,
+    },
 }

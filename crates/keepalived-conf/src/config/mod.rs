@@ -2,6 +2,7 @@
 //!
 //! `Option` means "may be absent": defaults are applied by the methods, not stored, so that a reader can tell them apart.
 
+mod check;
 mod global;
 mod lvs;
 mod network;
@@ -11,14 +12,18 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use check::{
+    Check, Connection, DnsCheck, FileCheck, HttpCheck, HttpProtocol, MiscCheck, SmtpCheck,
+    UdpCheck, UnsupportedCheck, Url,
+};
 pub use global::{Garp, Global, SmtpServer};
 pub use lvs::{
-    Check, CheckSettings, Family, Forwarding, Protocol, RealServer, SchedulerFlag, SorryServer,
-    Target, TcpCheck, UnsupportedCheck, VirtualServer,
+    CheckSettings, Family, Forwarding, GroupEntry, Protocol, RealServer, SchedulerFlag,
+    SorryServer, Target, VirtualServer, VirtualServerGroup,
 };
 pub use network::Network;
 pub use vrrp::{
-    Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track,
+    Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track, TrackFile,
     UnicastPeer, VirtualAddress, VrrpInstance, VrrpScript, VrrpVersion,
 };
 
@@ -36,6 +41,10 @@ pub struct Config {
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script` blocks.
     pub scripts: Vec<VrrpScript>,
+    /// `track_file` blocks.
+    pub track_files: Vec<TrackFile>,
+    /// `virtual_server_group` blocks.
+    pub virtual_server_groups: Vec<VirtualServerGroup>,
     /// `virtual_server` blocks.
     pub virtual_servers: Vec<VirtualServer>,
     /// `@vipd` lines.

@@ -173,6 +173,26 @@ pub struct VrrpScript {
     pub span: Span,
 }
 
+/// `track_file NAME { }`, `vrrp_track_file NAME { }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrackFile {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `file`: where it is.
+    pub path: Option<Spanned<String>>,
+    /// `weight`: what the number in it is multiplied by; default 1.
+    pub weight: Option<Spanned<i16>>,
+    /// `weight N reverse`.
+    pub reverse: Option<Span>,
+    /// `init_file`: it is made when it is not there, with this number.
+    pub init: Option<Spanned<i32>>,
+    /// `init_file ... overwrite`.
+    pub overwrite: Option<Span>,
+    /// Keyword and name.
+    pub span: Span,
+}
+
 /// `vrrp_sync_group NAME { }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! The checks of a real server.
+//! What the checks of a real server have in common, and those that have nothing else.
 
 use alloc::boxed::Box;
 
@@ -6,54 +6,100 @@ use super::virtual_server::{
     Timed, alpha, connect_timeout, delay_before_retry, delay_loop, retry, warmup,
 };
 use super::{Context, Keyword, Scope, named, spanned, value};
-use crate::config::{Check, CheckSettings, RealServer, TcpCheck, UnsupportedCheck};
+use crate::config::{Check, CheckSettings, Connection, RealServer, UnsupportedCheck};
 use crate::text::tree::{Block, Statement};
 
-pub(super) const TCP_CHECK: &str = "TCP_CHECK";
 pub(super) const NOT_CHECKED: &str = "the real server counts as alive";
 
-impl Timed for TcpCheck {
-    fn settings(&mut self) -> &mut CheckSettings {
-        &mut self.settings
+/// A check that connects to something.
+pub(super) trait Connects {
+    fn connection(&mut self) -> &mut Connection;
+}
+
+impl Connects for Connection {
+    fn connection(&mut self) -> &mut Connection {
+        self
     }
 }
 
-impl Scope for TcpCheck {
-    const TITLE: &'static str = TCP_CHECK;
+impl<T: Connects> Timed for T {
+    fn settings(&mut self) -> &mut CheckSettings {
+        &mut self.connection().settings
+    }
+}
+
+pub(super) const fn connect_ip<T: Connects>() -> Keyword<T> {
+    value("connect_ip", 1, |cx, check, st| {
+        check.connection().connect_ip = st.arguments.first().and_then(|word| cx.address(word));
+    })
+}
+
+pub(super) const fn connect_port<T: Connects>() -> Keyword<T> {
+    value("connect_port", 1, |cx, check, st| {
+        check.connection().connect_port = st.arguments.first().and_then(|word| cx.port(word));
+    })
+}
+
+pub(super) const fn bindto<T: Connects>() -> Keyword<T> {
+    value("bindto", 1, |cx, check, st| {
+        check.connection().bindto = st.arguments.first().and_then(|word| cx.address(word));
+    })
+}
+
+pub(super) const fn bind_port<T: Connects>() -> Keyword<T> {
+    value("bind_port", 1, |cx, check, st| {
+        check.connection().bind_port = st.arguments.first().and_then(|word| cx.port(word));
+    })
+}
+
+pub(super) const fn bind_if<T: Connects>() -> Keyword<T> {
+    value("bind_if", 1, |_, check, st| check.connection().bind_interface = Context::text(st))
+}
+
+pub(super) const fn fwmark<T: Connects>() -> Keyword<T> {
+    value("fwmark", 1, |cx, check, st| {
+        check.connection().firewall_mark = cx.number(st, 0, u32::MAX, "0");
+    })
+}
+
+pub(super) const fn log_all_failures<T>() -> Keyword<T> {
+    named("log_all_failures", "changes are logged")
+}
+
+impl Scope for Connection {
+    const TITLE: &'static str = "TCP_CHECK";
     const KEYWORDS: &'static [Keyword<Self>] = &[
-        value("connect_ip", 1, |cx, check, st| {
-            check.connect_ip = st.arguments.first().and_then(|word| cx.address(word));
-        }),
-        value("connect_port", 1, |cx, check, st| {
-            check.connect_port = st.arguments.first().and_then(|word| cx.port(word));
-        }),
-        value("bindto", 1, |cx, check, st| {
-            check.bindto = st.arguments.first().and_then(|word| cx.address(word));
-        }),
-        value("bind_port", 1, |cx, check, st| {
-            check.bind_port = st.arguments.first().and_then(|word| cx.port(word));
-        }),
-        value("bind_if", 1, |_, check, st| check.bind_interface = Context::text(st)),
-        value("fwmark", 1, |cx, check, st| {
-            check.firewall_mark = cx.number(st, 0, u32::MAX, "0");
-        }),
+        connect_ip(),
+        connect_port(),
+        bindto(),
+        bind_port(),
+        bind_if(),
+        fwmark(),
         connect_timeout(),
         retry(),
         delay_before_retry(),
         delay_loop(),
         warmup(),
         alpha(),
-        named("log_all_failures", "changes are logged"),
+        log_all_failures(),
     ];
 }
 
-pub(super) fn tcp(cx: &mut Context<'_>, server: &mut RealServer, st: &Statement, content: &Block) {
-    let mut check = TcpCheck { span: st.span(), ..TcpCheck::default() };
+fn connection(cx: &mut Context<'_>, st: &Statement, content: &Block) -> Box<Connection> {
+    let mut check = Connection { span: st.span(), ..Connection::default() };
     cx.apply(Some(st), content, &mut check);
-    server.checks.push(Check::Tcp(Box::new(check)));
+    Box::new(check)
 }
 
-/// A checker whose content is not read yet.
+pub(super) fn tcp(cx: &mut Context<'_>, server: &mut RealServer, st: &Statement, content: &Block) {
+    server.checks.push(Check::Tcp(connection(cx, st, content)));
+}
+
+pub(super) fn ping(cx: &mut Context<'_>, server: &mut RealServer, st: &Statement, content: &Block) {
+    server.checks.push(Check::Ping(connection(cx, st, content)));
+}
+
+/// A checker whose content is not read.
 pub(super) fn unsupported(_: &mut Context<'_>, server: &mut RealServer, st: &Statement, _: &Block) {
     server.checks.push(Check::Unsupported(UnsupportedCheck { keyword: spanned(&st.keyword) }));
 }

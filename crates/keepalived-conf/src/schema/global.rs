@@ -11,7 +11,7 @@ const HOUR: u64 = 3_600_000_000;
 const NO_MAIL: &str = "no mail is sent";
 const NO_SNMP: &str = "there is no SNMP agent";
 const NO_DBUS: &str = "there is no D-Bus service";
-const NO_FIFO: &str = "nothing is written to a FIFO of this kind, and no reader is started";
+const NO_FIFO: &str = "no reader is started, and a reload writes nothing";
 const NO_SCRIPT: &str = "the script is not run";
 const NO_FIREWALL: &str = "no firewall rules are set";
 const NO_SCHEDULING: &str = "the process keeps the priority it was started with";
@@ -164,12 +164,9 @@ impl Scope for Global {
             global.vrrp_notify_fifo = Context::text(st);
         }),
         named("vrrp_notify_fifo_script", NO_FIFO),
-        idle(
-            NO_FIFO,
-            values("lvs_notify_fifo", 1, 3, |_, global, st| {
-                global.lvs_notify_fifo = Context::text(st);
-            }),
-        ),
+        values("lvs_notify_fifo", 1, 3, |_, global, st| {
+            global.lvs_notify_fifo = Context::text(st);
+        }),
         named("lvs_notify_fifo_script", NO_FIFO),
         named("fifo_write_vrrp_states_on_reload", NO_FIFO),
         idle(

@@ -4,9 +4,12 @@
 
 mod address;
 mod check;
+mod checkers;
 mod context;
 mod finish;
 mod global;
+mod group;
+mod http;
 mod instance;
 mod notify;
 mod real_server;

@@ -3,11 +3,11 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::check;
 use super::virtual_server::{
     METHODS, Timed, alpha, connect_timeout, delay_before_retry, delay_loop, retry, warmup,
 };
 use super::{Context, Keyword, Scope, block, idle, named, value, values};
+use super::{check, checkers, http};
 use crate::config::{CheckSettings, RealServer, VirtualServer};
 use crate::text::tree::{Block, Statement};
 
@@ -43,29 +43,20 @@ impl Scope for RealServer {
         delay_before_retry(),
         warmup(),
         alpha(),
-        idle(
-            "the script is not run",
-            values("notify_up", 1, 3, |cx, server, st| server.notify_up = cx.command(st)),
-        ),
-        idle(
-            "the script is not run",
-            values("notify_down", 1, 3, |cx, server, st| server.notify_down = cx.command(st)),
-        ),
-        idle(
-            "there are no HTTP checks",
-            value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
-        ),
+        values("notify_up", 1, 3, |cx, server, st| server.notify_up = cx.command(st)),
+        values("notify_down", 1, 3, |cx, server, st| server.notify_down = cx.command(st)),
+        value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
         named("smtp_alert", "no mail is sent"),
         named("snmp_name", "there is no SNMP agent"),
         block("TCP_CHECK", 0, 0, check::tcp),
-        idle(check::NOT_CHECKED, block("HTTP_GET", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("SSL_GET", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("SMTP_CHECK", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("DNS_CHECK", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("UDP_CHECK", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("PING_CHECK", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("MISC_CHECK", 0, 0, check::unsupported)),
-        idle(check::NOT_CHECKED, block("FILE_CHECK", 0, 0, check::unsupported)),
+        block("HTTP_GET", 0, 0, http::plain),
+        block("SSL_GET", 0, 0, http::tls),
+        block("SMTP_CHECK", 0, 0, checkers::smtp),
+        block("DNS_CHECK", 0, 0, checkers::dns),
+        block("UDP_CHECK", 0, 0, checkers::udp),
+        block("PING_CHECK", 0, 0, check::ping),
+        block("MISC_CHECK", 0, 0, checkers::misc),
+        block("FILE_CHECK", 0, 0, checkers::file),
         idle(check::NOT_CHECKED, block("BFD_CHECK", 0, 0, check::unsupported)),
     ];
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Scope, check, keywords};
+use super::{Scope, keywords};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use crate::text::tree::Statement;
@@ -13,7 +13,7 @@ use crate::text::tree::Statement;
 const LONGEST: usize = 40;
 
 /// Keywords that keepalived accepts elsewhere, or under another name here.
-const ALIASES: &[(&str, &str, &str)] = &[(check::TCP_CHECK, "nb_get_retry", "retry")];
+const ALIASES: &[(&str, &str, &str)] = &[("TCP_CHECK", "nb_get_retry", "retry")];
 
 /// The finding about a keyword that block `T` does not have.
 pub(super) fn unknown<T: Scope>(
@@ -22,7 +22,8 @@ pub(super) fn unknown<T: Scope>(
 ) -> Diagnostic {
     let name = statement.keyword.text.as_str();
     let shown: String = name.chars().take(LONGEST).collect();
-    let homes = homes(name);
+    let aliased = ALIASES.iter().any(|(block, alias, _)| *block == T::TITLE && *alias == name);
+    let homes = if aliased { Vec::new() } else { homes(name) };
     let place =
         if T::TITLE.is_empty() { "at the top level".into() } else { format!("in `{}`", T::TITLE) };
     let skipped = if statement.block.is_some() {

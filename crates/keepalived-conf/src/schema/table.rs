@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::instance::AuthenticationBlock;
 use crate::config::{
-    Config, Global, RealServer, SyncGroup, TcpCheck, VirtualServer, VrrpInstance, VrrpScript,
+    Config, Connection, DnsCheck, FileCheck, Global, HttpCheck, MiscCheck, RealServer, SmtpCheck,
+    SyncGroup, TrackFile, UdpCheck, Url, VirtualServer, VrrpInstance, VrrpScript,
 };
 use crate::text::tree::{Block, Statement};
 
@@ -130,6 +131,14 @@ pub fn keywords() -> Vec<KeywordInfo> {
         .chain(of::<VrrpScript>())
         .chain(of::<VirtualServer>())
         .chain(of::<RealServer>())
-        .chain(of::<TcpCheck>())
+        .chain(of::<Connection>())
+        .chain(of::<HttpCheck>())
+        .chain(of::<Url>())
+        .chain(of::<SmtpCheck>())
+        .chain(of::<DnsCheck>())
+        .chain(of::<UdpCheck>())
+        .chain(of::<MiscCheck>())
+        .chain(of::<FileCheck>())
+        .chain(of::<TrackFile>())
         .collect()
 }

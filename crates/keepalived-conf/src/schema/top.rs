@@ -1,12 +1,9 @@
 //! The top level.
 
-use alloc::format;
-use alloc::string::String;
-
-use super::{Context, Keyword, Scope, block, finish, named, spanned};
-use crate::config::{Config, SyncGroup, VrrpInstance, VrrpScript};
-use crate::source::Spanned;
-use crate::text::tree::Statement;
+use super::group::name;
+use super::{Context, Keyword, Scope, block, finish, named};
+use crate::config::{Config, SyncGroup, TrackFile, VirtualServerGroup, VrrpInstance, VrrpScript};
+use crate::text::tree::{Block, Statement};
 
 impl Scope for Config {
     const TITLE: &'static str = "";
@@ -34,10 +31,16 @@ impl Scope for Config {
             config.scripts.push(script);
         }),
         block("virtual_server", 1, 2, super::virtual_server::read),
-        named("virtual_server_group", "virtual servers of a group are not set up"),
+        block("virtual_server_group", 1, 1, |cx, config, st, content| {
+            let Some(name) = name(cx, st) else { return };
+            let mut group =
+                VirtualServerGroup { name, span: st.span(), ..VirtualServerGroup::default() };
+            super::group::entries(cx, &mut group, content);
+            config.virtual_server_groups.push(group);
+        }),
         named("vrrp_track_process", "the process is not watched"),
-        named("track_file", "the file is not watched"),
-        named("vrrp_track_file", "the file is not watched"),
+        block("track_file", 1, 1, track_file),
+        block("vrrp_track_file", 1, 1, track_file),
         named("static_ipaddress", "the addresses are not set"),
         named("static_routes", "the routes are not set"),
         named("static_rules", "the rules are not set"),
@@ -58,9 +61,9 @@ impl Scope for Config {
     ];
 }
 
-/// The name in a block's header; `None` (with a warning) when another block has it already.
-fn name(cx: &mut Context<'_>, statement: &Statement) -> Option<Spanned<String>> {
-    let name = spanned(statement.arguments.first()?);
-    let key = format!("{} {}", statement.keyword.text, name.value);
-    cx.is_first(key, statement, "give it another name").then_some(name)
+fn track_file(cx: &mut Context<'_>, config: &mut Config, st: &Statement, content: &Block) {
+    let Some(name) = name(cx, st) else { return };
+    let mut file = TrackFile { name, span: st.span(), ..TrackFile::default() };
+    cx.apply(Some(st), content, &mut file);
+    config.track_files.push(file);
 }

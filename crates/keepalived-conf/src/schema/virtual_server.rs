@@ -143,52 +143,37 @@ impl Scope for VirtualServer {
         values("inhibit_on_failure", 0, 1, |cx, server, st| {
             server.inhibit_on_failure = cx.boolean(st);
         }),
-        idle(
-            "any living real server is enough",
-            value("quorum", 1, |cx, server, st| {
-                server.quorum = cx.number(st, 1, u32::MAX, "1").or(server.quorum);
-            }),
-        ),
-        idle(
-            "any living real server is enough",
-            value("hysteresis", 1, |cx, server, st| {
-                server.hysteresis = cx.number(st, 0, u32::MAX, "0").or(server.hysteresis);
-            }),
-        ),
-        idle(
-            "the script is not run",
-            values("quorum_up", 1, 3, |cx, server, st| server.quorum_up = cx.command(st)),
-        ),
-        idle(
-            "the script is not run",
-            values("quorum_down", 1, 3, |cx, server, st| server.quorum_down = cx.command(st)),
-        ),
-        idle(
-            "no scripts are run at the stop",
-            values("omega", 0, 1, |cx, server, st| server.omega = cx.boolean(st)),
-        ),
+        value("quorum", 1, |cx, server, st| {
+            server.quorum = cx.number(st, 1, u32::MAX, "1").or(server.quorum);
+        }),
+        value("hysteresis", 1, |cx, server, st| {
+            server.hysteresis = cx.number(st, 0, u32::MAX, "0").or(server.hysteresis);
+        }),
+        values("quorum_up", 1, 3, |cx, server, st| server.quorum_up = cx.command(st)),
+        values("quorum_down", 1, 3, |cx, server, st| server.quorum_down = cx.command(st)),
+        values("omega", 0, 1, |cx, server, st| server.omega = cx.boolean(st)),
         idle(
             "checks run always",
             values("ha_suspend", 0, 1, |cx, server, st| server.ha_suspend = cx.boolean(st)),
         ),
-        idle(
-            "there are no HTTP checks",
-            value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
-        ),
-        idle(
-            "without a living real server, connections are refused",
-            values("sorry_server", 1, 2, |cx, server, st| {
-                let Some(address) = st.arguments.first().and_then(|word| cx.address(word)) else {
-                    return;
-                };
-                server.sorry_server = Some(SorryServer {
-                    address,
-                    port: st.arguments.get(1).and_then(|word| cx.port(word)),
-                });
-            }),
-        ),
-        named("sorry_server_inhibit", "there is no sorry server"),
-        named("sorry_server_lvs_method", "there is no sorry server"),
+        value("virtualhost", 1, |_, server, st| server.virtualhost = Context::text(st)),
+        values("sorry_server", 1, 2, |cx, server, st| {
+            let Some(address) = st.arguments.first().and_then(|word| cx.address(word)) else {
+                return;
+            };
+            server.sorry_server = Some(SorryServer {
+                address,
+                port: st.arguments.get(1).and_then(|word| cx.port(word)),
+            });
+        }),
+        values("sorry_server_inhibit", 0, 1, |cx, server, st| {
+            server.sorry_server_inhibit = cx.boolean(st);
+        }),
+        values("sorry_server_lvs_method", 1, 9, |cx, server, st| {
+            server.sorry_server_forwarding = cx
+                .choice(st, METHODS, false, "the virtual server's method is used")
+                .or(server.sorry_server_forwarding);
+        }),
         value("ip_family", 1, |cx, server, st| {
             let choices = &[("inet", Family::Ipv4), ("inet6", Family::Ipv6)];
             server.family =
@@ -233,6 +218,8 @@ pub(super) fn read(cx: &mut Context<'_>, config: &mut Config, st: &Statement, co
         ha_suspend: None,
         virtualhost: None,
         sorry_server: None,
+        sorry_server_inhibit: None,
+        sorry_server_forwarding: None,
         real_servers: alloc::vec::Vec::new(),
         span: st.span(),
     };
@@ -262,14 +249,7 @@ fn target(cx: &mut Context<'_>, st: &Statement) -> Option<Spanned<Target>> {
                 return None;
             }
         },
-        ("group", Some(name)) => {
-            let message = "`virtual_server group` is understood but not acted on by this version: the group is not set up";
-            cx.report(
-                Diagnostic::warning(Code::NotActedOn, span, message)
-                    .help("write one virtual_server block for each address"),
-            );
-            Target::Group(name.text.clone())
-        }
+        ("group", Some(name)) => Target::Group(name.text.clone()),
         (_, port) => {
             let address = cx.address(first)?.value;
             let port = match port {

@@ -1,5 +1,7 @@
 use keepalived_conf::SingleFile;
 
+use healthcheck::{Check, Kind, Outcome, Source, Timing};
+
 use super::*;
 
 fn config(text: &str) -> Config {
@@ -9,7 +11,7 @@ fn config(text: &str) -> Config {
 }
 
 fn only(text: &str) -> lvs::ServiceConfig {
-    let mut services = services(&config(text)).unwrap();
+    let mut services = services(&config(text), &Rules::of(&config(text).global)).unwrap();
     assert_eq!(services.len(), 1);
     services.remove(0)
 }
@@ -165,13 +167,13 @@ fn flags_engine_and_family() {
 #[test]
 fn groups_and_empty_servers_are_left_out() {
     let text = "virtual_server group g {\nreal_server 10.0.0.1 80 {\n}\n}\nvirtual_server 192.0.2.1 80 {\n}\n";
-    assert_eq!(services(&config(text)).unwrap(), []);
+    assert_eq!(services(&config(text), &Rules::of(&config(text).global)).unwrap(), []);
 }
 
 #[test]
 fn a_granularity_of_the_other_family_is_refused() {
     let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\npersistence_granularity 64\nreal_server 10.0.0.1 80 {\n}\n}\n";
-    let error = services(&config(text)).unwrap_err();
+    let error = services(&config(text), &Rules::of(&config(text).global)).unwrap_err();
     assert!(error.to_string().starts_with("virtual_server 192.0.2.1:80: "), "{error}");
 }
 
@@ -197,4 +199,48 @@ fn what_becomes_the_same_destination_is_taken_once() {
     let second = destination("192.0.2.1", 81, ForwardingMethod::Masquerade, 5);
     let both = service(ForwardingMethod::Masquerade).real_server(lvs::RealServer::new(second));
     assert_eq!(only(&text("NAT")), both, "NAT has two ports");
+}
+
+#[test]
+fn every_kind_of_check_and_a_group() {
+    let text = "track_file load {\nfile /run/load\n}\nvirtual_server_group web {\n192.0.2.1-3 80\n2001:db8::1 443\nfwmark 7\nnonsense\n}\nvirtual_server group web {\nprotocol TCP\nlb_algo rr\nlb_kind NAT\nquorum 3\nhysteresis 5\nomega\nsorry_server 10.0.0.9 8080\nsorry_server_inhibit\nvirtualhost www.example.org\ndelay_loop 10\nreal_server 10.0.0.1 80 {\nHTTP_GET {\nurl {\npath /a\nstatus_code 200-204 301\ndigest 9b3a0c85a887a256d6939da88aabd8cd\n}\nurl {\npath /b\nregex \"O+K\"\nregex_no_match\nregex_options caseless\n}\nhttp_protocol 1.1\nnb_get_retry 2\n}\nSSL_GET {\nurl {\npath /\n}\nenable_sni\n}\nSMTP_CHECK {\nhelo_name me\n}\nDNS_CHECK {\ntype A\nname example.org\n}\nUDP_CHECK {\npayload 0102\nrequire_reply 03XX\n}\nPING_CHECK {\n}\nMISC_CHECK {\nmisc_path \"/bin/sh -c true\"\nmisc_dynamic\n}\nFILE_CHECK {\ntrack_file load\nweight 2\n}\n}\n}\n";
+    let config = config(text);
+    let services = services(&config, &Rules::of(&config.global)).unwrap();
+    let [pool] = &services[..] else { panic!("one pool") };
+    let keys: Vec<String> = pool.services().iter().map(|one| one.key().to_string()).collect();
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    assert_eq!(pool.services()[2].key(), ServiceKey::tcp(ip("192.0.2.3"), 80));
+    let [real] = pool.real_servers() else { panic!("one real server") };
+    let checks: Vec<&Check> = real.checks().collect();
+    assert_eq!(checks.len(), 8);
+    let kinds: Vec<String> = checks
+        .iter()
+        .map(|check| check.kind().map_or("other".into(), |kind| format!("{kind:?}")))
+        .collect();
+    for (index, begins) in
+        ["Http", "Http", "Smtp", "Dns", "Udp", "Ping", "other", "other"].iter().enumerate()
+    {
+        assert!(kinds[index].starts_with(begins), "{index}: {}", kinds[index]);
+    }
+    for part in [
+        "/a",
+        "/b",
+        "www.example.org",
+        "KeepAliveClient",
+        "Http11",
+        "(?i)O+K",
+        "200..=204",
+        "301..=301",
+    ] {
+        assert!(kinds[0].contains(part), "{part} in {}", kinds[0]);
+    }
+    assert_eq!(checks[0].target(), Some("10.0.0.1:80".parse().unwrap()));
+}
+
+#[test]
+fn a_pattern_that_is_none_is_refused() {
+    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind NAT\nreal_server 10.0.0.1 80 {\nHTTP_GET {\nurl {\npath /\nregex \"(\"\n}\n}\n}\n}\n";
+    let config = config(text);
+    let error = services(&config, &Rules::of(&config.global)).unwrap_err().to_string();
+    assert!(error.contains("10.0.0.1: HTTP_GET: the pattern cannot be used"), "{error}");
 }
