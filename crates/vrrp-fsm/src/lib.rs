@@ -163,6 +163,7 @@ mod dialect;
 mod discard;
 mod effects;
 mod encode;
+mod farewell;
 mod fault;
 mod guard;
 mod inputs;

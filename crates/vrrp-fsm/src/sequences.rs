@@ -100,6 +100,12 @@ impl Sequences {
         self.greatest
     }
 
+    /// A number of a header that is greater than all so far, the same for about `block` (a power of two) of them.
+    pub(crate) fn ahead(&self, block: u64) -> u32 {
+        let next = (u64::from(self.greatest) | (block - 1)) + 1;
+        u32::try_from(next).unwrap_or(u32::MAX)
+    }
+
     /// The number of our next trailer: that of the moment, unless it would not be newer than the
     /// last.
     pub(crate) fn next_signature(&mut self, now: Instant) -> TrailerSequence {

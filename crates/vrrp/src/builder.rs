@@ -34,12 +34,16 @@ use crate::route::companions;
 use crate::router::{self, Router};
 use crate::running::RunningRouter;
 use crate::scheduling::Scheduling;
+use crate::sentinel::{Keeper, Sentinel, Testament, Testator};
 use crate::socket::Device;
 use crate::sync_group::SyncGroups;
 use crate::virtual_router::VirtualRouter;
 pub(crate) use kernel::{find, held, network_namespace};
 use kernel::{may_change_addresses, open_journal};
 pub(crate) use unique::check_unique;
+
+/// How long the sentinel of a predecessor is waited for.
+const SENTINEL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where journals are kept unless [`RouterBuilder::run_directory`] says otherwise.
 const RUN_DIRECTORY: &str = "/run/vrrp";
@@ -58,6 +62,7 @@ pub struct RouterBuilder {
     event_capacity: usize,
     remove_orphans: bool,
     namespace: Option<Namespace>,
+    sentinel: Option<Sentinel>,
 }
 
 /// What an operator says about one sync group.
@@ -81,6 +86,7 @@ impl Default for RouterBuilder {
             event_capacity: 4096,
             remove_orphans: false,
             namespace: None,
+            sentinel: None,
         }
     }
 }
@@ -220,6 +226,32 @@ impl RouterBuilder {
         self
     }
 
+    /// Starts a second, small process that waits for the death of this one; none by default. If this process is killed (`kill -9`, the
+    /// kernel's out-of-memory killer) or crashes while it is Master, the sentinel sends priority 0 on every path and removes what is
+    /// listed in the journals: the others take over after the skew time instead of a master-down interval, and nobody keeps
+    /// answering for the addresses. Without it they stay until this program is started again.
+    ///
+    /// It needs the capabilities of this process. When it is killed itself, another one is started. A program that is started again
+    /// waits, at most 2 s, until the sentinel of its predecessor has done its work. The death of a process becomes known when the
+    /// kernel has freed its memory, which takes longer the more it has.
+    ///
+    /// Signed advertisements: the farewell is signed by this process, ahead of its death; the sentinel has no keys. Those with an
+    /// HMAC are dated, and made anew with each advertisement.
+    ///
+    /// ```no_run
+    /// # use vrrp::{Router, Sentinel, VirtualRouter, Vrid};
+    /// let web = VirtualRouter::new("web", Vrid::new(51)?, "eth0").address("192.0.2.100/24".parse()?);
+    /// let router = Router::builder()
+    ///     .virtual_router(web)
+    ///     .sentinel(Sentinel::new("/usr/libexec/vrrp-sentinel"))
+    ///     .start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sentinel(mut self, sentinel: Sentinel) -> Self {
+        self.sentinel = Some(sentinel);
+        self
+    }
+
     /// How many unread events are kept, at least 1; 4096 by default.
     pub fn event_capacity(mut self, capacity: usize) -> Self {
         self.event_capacity = capacity;
@@ -269,8 +301,12 @@ impl RouterBuilder {
         let mut journals = Vec::with_capacity(machines.len());
         for (virtual_router, machine) in self.virtual_routers.iter().zip(&machines) {
             let family = machine.config().family;
-            journals.push(open_journal(&self.run_directory, virtual_router, family)?);
+            let patience = self.sentinel.as_ref().map_or(Duration::ZERO, |_| SENTINEL_PATIENCE);
+            let directory = &self.run_directory;
+            journals.push(open_journal(directory, virtual_router, family, patience)?);
         }
+        let testator = self.sentinel.take().map(|sentinel| testator(sentinel, machines.len()));
+        let testator = testator.transpose().map_err(|source| BuildError::Sentinel { source })?;
         let mut refusal = Refusal::default();
         let (devices, removed) = self.devices(&mut kernel, &links, &mut journals, &mut refusal)?;
         let links = Links::new(kernel.links()?);
@@ -318,6 +354,8 @@ impl RouterBuilder {
             events: EventSink::new(self.event_capacity),
             buffer: Shared::buffer(),
             outbox: Outbox::default(),
+            testator,
+            will: Vec::new(),
         };
         let mut router = Router::new(
             reactor,
@@ -461,6 +499,12 @@ impl RouterBuilder {
 /// process identifiers of two containers: by them a router knows its own packets from those of another with its address.
 fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+fn testator(sentinel: Sentinel, places: usize) -> io::Result<Testator> {
+    let testament = Testament::new(places)?;
+    let keeper = Keeper::start(sentinel, testament.share()?)?;
+    Ok(Testator::new(testament, keeper))
 }
 
 fn open<T>(what: &'static str, result: io::Result<T>) -> Result<T, BuildError> {

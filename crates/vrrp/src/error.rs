@@ -17,6 +17,14 @@ pub enum BuildError {
     /// There is nothing to run.
     #[error("no virtual router is configured: add one with RouterBuilder::virtual_router")]
     NoVirtualRouters,
+    /// The sentinel cannot be started.
+    #[error(
+        "the sentinel cannot be started: give the path of vrrp-sentinel, and it the capabilities of this process"
+    )]
+    Sentinel {
+        /// What it said, or the kernel.
+        source: io::Error,
+    },
     /// Two virtual routers have one name.
     #[error("two virtual routers are named {name:?}: names must be unique")]
     DuplicateName {

@@ -26,6 +26,7 @@ use crate::outbox::Outbox;
 use crate::port::Port;
 use crate::refusal::Refusal;
 use crate::reports::{Reports, differences};
+use crate::sentinel::Testator;
 use crate::virtual_router::VirtualRouter;
 use crate::watch::Watches;
 use followers::Followers;
@@ -47,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) events: EventSink,
     pub(crate) buffer: Box<[u8; MAX_DATAGRAM_LEN]>,
     pub(crate) outbox: Outbox,
+    /// What is done when this process dies.
+    pub(crate) testator: Option<Testator>,
+    /// Kept for its memory.
+    pub(crate) will: Vec<u8>,
 }
 
 impl Shared {

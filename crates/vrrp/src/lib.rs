@@ -71,6 +71,7 @@
 //! - A [guard](VirtualRouter::guard), on a thread of its own, is asked before a Master that has fallen silent is replaced: ready-made
 //!   ones are [`VipProbe`], [`PeerPing`], [`GatewayPing`] and [`LockFile`].
 //! - A kernel filter passes our VRIDs only; advertisements of foreign ones cost no wake-up (and are not counted).
+//! - A [sentinel](RouterBuilder::sentinel), a small process beside this one, says farewell for a Master that was killed.
 //! - Thousands of addresses are added in chunks of about a millisecond, each announced as soon as it is present, with timers and
 //!   sockets served in between.
 //! - Whatever is configured is listed in a journal first (`<run directory>/<namespace>-<interface>-<ip version>-<vrid>.journal`). Its
@@ -122,6 +123,7 @@ mod route;
 mod router;
 mod running;
 mod scheduling;
+mod sentinel;
 mod socket;
 mod status;
 mod sync_group;
@@ -151,6 +153,7 @@ pub use route::VirtualRoute;
 pub use router::Router;
 pub use running::RunningRouter;
 pub use scheduling::{Scheduling, SchedulingError};
+pub use sentinel::{Sentinel, ServeError, Served, serve_as_sentinel};
 pub use status::{PathStatus, Status, SyncGroupStatus, TrackerStatus, VirtualRouterStatus};
 pub use vip_netlink::{Announcements, Metric, NextHop, Route, RouteKind, Rule, RuleAction};
 pub use virtual_mac::VirtualMac;

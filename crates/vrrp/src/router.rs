@@ -301,6 +301,9 @@ impl Router {
                 .map_err(|error| ShutdownError::Loop { error: error.to_string() })?;
         }
         self.remove_surroundings();
+        if let Some(testator) = &mut self.shared.testator {
+            testator.say_goodbye();
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod delays;
 mod dual_version;
 mod election;
 mod failures;
+mod farewell;
 mod guards;
 mod hardening;
 mod host;

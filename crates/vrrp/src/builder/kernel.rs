@@ -1,16 +1,19 @@
 //! What a router needs of the kernel and of the run directory.
 
 use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 use std::io;
 use std::path::Path;
 
-use journal::Journal;
+use journal::{Journal, JournalError};
+use reactor::Clock;
 use vip_netlink::{Address, Client, PresentAddress, Scope};
 use vrrp_fsm::vrrp_proto::AddressFamily;
 
 use crate::addresses::Held;
 use crate::error::BuildError;
 use crate::links::Links;
+use crate::sentinel;
 use crate::virtual_router::VirtualRouter;
 
 /// Whether the kernel lets us change addresses, found out by removing one that no interface can have.
@@ -84,6 +87,7 @@ pub(super) fn open_journal(
     directory: &Path,
     virtual_router: &VirtualRouter,
     family: AddressFamily,
+    patience: Duration,
 ) -> Result<(Journal, Vec<String>), BuildError> {
     let version = match family {
         AddressFamily::Ipv4 => 4,
@@ -103,10 +107,17 @@ pub(super) fn open_journal(
     let interface = interface.replace('/', "_");
     let vrid = virtual_router.vrid.get();
     let file = format!("{namespace}-{interface}-{version}-{vrid}{peers}.journal");
-    Journal::open(directory.join(file)).map_err(|source| BuildError::Journal {
-        virtual_router: virtual_router.name.to_string(),
-        source,
-    })
+    // Absolute, because the sentinel is elsewhere.
+    let path = std::path::absolute(directory.join(&file)).unwrap_or_else(|_| directory.join(file));
+    let refused =
+        |source| BuildError::Journal { virtual_router: virtual_router.name.to_string(), source };
+    let end = Clock::now() + patience;
+    loop {
+        match Journal::open(&path) {
+            Err(JournalError::Held { .. }) if Clock::now() < end => sentinel::pause(),
+            result => return result.map_err(refused),
+        }
+    }
 }
 
 /// The inode of the calling thread's network namespace: the same name after a restart, another in another namespace.

@@ -53,7 +53,7 @@ macro_rules! settings {
 ///
 /// It tells a dead host from one that is not heard, over another line than the advertisements' if its addresses are there. As with
 /// [`VipProbe`](crate::VipProbe), a host on which only the VRRP process has died answers: let the peers run with a
-/// sentinel, or limit [`GuardConfig::max_vetoes`](crate::GuardConfig::max_vetoes).
+/// [sentinel](crate::RouterBuilder::sentinel), or limit [`GuardConfig::max_vetoes`](crate::GuardConfig::max_vetoes).
 ///
 /// Failover out of silence takes longer by the whole timeout.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use super::{Guard, Question};
 /// It tells a Master whose advertisements are lost (a firewall, as in `iptables -I OUTPUT -p vrrp -j DROP`; a switch that drops
 /// multicast) from one that is dead. It does **not** tell a host from the process on it: a host on which the VRRP process was killed
 /// keeps the addresses and answers, so that nobody takes over before its addresses are gone. Let the peers run with a
-/// sentinel, which sees to that within milliseconds, or limit
+/// [sentinel](crate::RouterBuilder::sentinel), which sees to that within milliseconds, or limit
 /// [`GuardConfig::max_vetoes`](crate::GuardConfig::max_vetoes).
 ///
 /// Whoever can send frames on the link can forge an answer and so prevent a failover; VRRP itself trusts the link no less.

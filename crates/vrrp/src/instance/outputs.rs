@@ -3,11 +3,14 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use vrrp_fsm::{EffectFailed, Fault, GuardConfig, Output, Reason, Send, State, Ticket, Wanted};
+use vrrp_fsm::{
+    EffectFailed, Fault, GuardConfig, Instant, Output, Reason, Send, State, Ticket, Wanted,
+};
 
 use super::{Instance, Shared};
 use crate::event::EventKind;
 use crate::guard::Question;
+use crate::sentinel;
 
 /// Frames announced in one step, before timers and packets have their turn again.
 const FRAMES_A_STEP: usize = 64;
@@ -90,7 +93,7 @@ impl Instance {
         loop {
             // Before the change of state that follows from it.
             self.note_faults(shared);
-            let Some(output) = self.machine.poll_output() else { return any };
+            let Some(output) = self.machine.poll_output() else { break };
             any = true;
             match output {
                 Output::Send(send) => self.send(send, shared),
@@ -125,6 +128,10 @@ impl Instance {
                 }
             }
         }
+        if any {
+            self.bequeath(shared);
+        }
+        any
     }
 
     /// Puts one advertisement to all destinations into the outbox. What became of it is told later.
@@ -141,6 +148,36 @@ impl Instance {
         }
         if shared.outbox.is_full() {
             shared.transmit();
+        }
+    }
+
+    /// Tells the sentinel, if there is one, what is to be done if this process dies now.
+    fn bequeath(&mut self, shared: &mut Shared) {
+        let Some(testator) = &mut shared.testator else { return };
+        let will = &mut shared.will;
+        will.clear();
+        if let Some(journal) = self.addresses.journal() {
+            sentinel::begin(will, &self.name, journal.path());
+            let now = Instant::from_nanos(shared.clock.now_nanos());
+            for send in self.machine.farewell(now) {
+                for (path, port) in self.machine.paths().zip(&self.ports) {
+                    let device = shared.ports.get(*port).map(|port| &port.device);
+                    let (Some(device), Some(source)) = (device, self.machine.source(path)) else {
+                        continue;
+                    };
+                    for destination in self.machine.destinations(path) {
+                        let buffer = shared.buffer.as_mut_slice();
+                        let encoded = self.machine.encode(&send, path, destination, buffer);
+                        if let Ok(packet) = encoded {
+                            let on = (device.name.as_str(), device.index);
+                            sentinel::add(will, on, source, destination, packet);
+                        }
+                    }
+                }
+            }
+        }
+        if let Err(error) = testator.testament.set(self.index, will) {
+            log::error!("{}: the sentinel cannot be told: {error}", self.name);
         }
     }
 
