@@ -24,6 +24,8 @@ enum What {
     Idle,
     /// Many virtual routers beside keepalived: system calls, processor time, memory, start, takeover
     Scale,
+    /// Health checks beside keepalived: processor time, memory, detection of dying servers
+    Checks,
     /// Time to read and to write an advertisement
     Codec,
     /// Time that an election takes for an input and what follows from it
@@ -45,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Failover => "failover",
         What::Idle => "idle",
         What::Scale => "scale",
+        What::Checks => "checks",
         What::Codec => "codec",
         What::Election => "election",
         What::Crowd => "crowd",
@@ -52,6 +55,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     if matches!(arguments.what, What::Failover | What::Idle | What::Scale) {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
+    }
+    if arguments.what == What::Checks {
+        packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::CC])?;
     }
     let mut bench = Command::new(host::build_binary("benches", name, true)?);
     if matches!(arguments.what, What::Idle | What::Scale) {

@@ -15,7 +15,7 @@ use crate::packages;
 mod seeds;
 
 /// The targets of `fuzz/Cargo.toml`.
-const TARGETS: [&str; 8] = [
+const TARGETS: [&str; 9] = [
     "advertisement",
     "authentication",
     "fsm_ops",
@@ -24,6 +24,7 @@ const TARGETS: [&str; 8] = [
     "netlink_message",
     "ipvs_connections",
     "journal",
+    "health_checks",
 ];
 
 /// The version that is installed when there is none.

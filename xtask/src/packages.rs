@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 /// A program and the Debian package that has it.
 pub(crate) type Program = (&'static str, &'static str);
 
+pub(crate) const CC: Program = ("cc", "gcc");
 pub(crate) const FRR: Program = ("/usr/lib/frr/vrrpd", "frr");
 pub(crate) const IP: Program = ("ip", "iproute2");
 pub(crate) const IPVSADM: Program = ("ipvsadm", "ipvsadm");

@@ -118,14 +118,21 @@ pub(crate) enum Subject {
     File(FileCheck),
 }
 
-/// One check of one server. Checks that are equal share their runs in a [`Driver`](crate::Driver).
+/// One check of one server. Checks that are equal share their runs in a [`Driver`](crate::Driver); a clone costs nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Check {
+pub struct Check(Arc<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Parts {
     subject: Subject,
     timing: Timing,
 }
 
 impl Check {
+    fn of(subject: Subject) -> Self {
+        Self(Arc::new(Parts { subject, timing: Timing::new() }))
+    }
+
     /// A check of `target` with the default [`Timing`].
     #[must_use]
     pub fn new(target: SocketAddr, kind: Kind) -> Self {
@@ -136,25 +143,25 @@ impl Check {
             #[cfg(feature = "tls")]
             tls: None,
         };
-        Self { subject: Subject::Server(server), timing: Timing::new() }
+        Self::of(Subject::Server(server))
     }
 
     /// A check by a program with the default [`Timing`].
     #[must_use]
     pub fn script(script: Script) -> Self {
-        Self { subject: Subject::Script(script), timing: Timing::new() }
+        Self::of(Subject::Script(script))
     }
 
     /// A check by a file with the default [`Timing`].
     #[must_use]
     pub fn file(file: FileCheck) -> Self {
-        Self { subject: Subject::File(file), timing: Timing::new() }
+        Self::of(Subject::File(file))
     }
 
     /// Sets where connections come from. Scripts and files have none.
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
-        if let Subject::Server(server) = &mut self.subject {
+        if let Subject::Server(server) = &mut Arc::make_mut(&mut self.0).subject {
             server.source = source;
         }
         self
@@ -164,7 +171,7 @@ impl Check {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
-        if let Subject::Server(server) = &mut self.subject {
+        if let Subject::Server(server) = &mut Arc::make_mut(&mut self.0).subject {
             server.tls = Some(tls);
         }
         self
@@ -172,14 +179,15 @@ impl Check {
 
     /// Sets the times and counts.
     #[must_use]
-    pub fn timing(self, timing: Timing) -> Self {
-        Self { timing, ..self }
+    pub fn timing(mut self, timing: Timing) -> Self {
+        Arc::make_mut(&mut self.0).timing = timing;
+        self
     }
 
     /// The server, if the check connects to one.
     #[must_use]
     pub fn target(&self) -> Option<SocketAddr> {
-        match &self.subject {
+        match &self.0.subject {
             Subject::Server(server) => Some(server.target),
             Subject::Script(_) | Subject::File(_) => None,
         }
@@ -188,7 +196,7 @@ impl Check {
     /// Which machine runs, if the check connects to a server.
     #[must_use]
     pub fn kind(&self) -> Option<&Kind> {
-        match &self.subject {
+        match &self.0.subject {
             Subject::Server(server) => Some(&server.kind),
             Subject::Script(_) | Subject::File(_) => None,
         }
@@ -197,15 +205,15 @@ impl Check {
     /// The outcome that holds until the first result.
     #[must_use]
     pub fn assumed(&self) -> Outcome {
-        self.timing.assumed()
+        self.0.timing.assumed()
     }
 
     pub(crate) fn subject(&self) -> &Subject {
-        &self.subject
+        &self.0.subject
     }
 
     pub(crate) fn times(&self) -> &Timing {
-        &self.timing
+        &self.0.timing
     }
 }
 

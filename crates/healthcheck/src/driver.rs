@@ -9,7 +9,6 @@ use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use reactor::{Clock, Events, Reactor, Registration, Timers};
@@ -95,7 +94,7 @@ pub struct Driver {
     checks: HashMap<CheckId, Subscription>,
     probes: HashMap<ProbeKey, Probe>,
     /// Equal checks are one probe.
-    by_check: HashMap<Arc<Check>, ProbeKey>,
+    by_check: HashMap<Check, ProbeKey>,
     /// Programs whose run is over (its time was up, or the check was removed) and which have to end.
     dying: HashMap<ProbeKey, Dying>,
     /// Opened with the first file check.
@@ -164,8 +163,7 @@ impl Driver {
         }
         let key = self.next_key();
         let seed = self.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)); // 2^64 / golden ratio: spreads neighbours
-        let check = Arc::new(check);
-        let probe = Probe::new(now, Arc::clone(&check), id, seed);
+        let probe = Probe::new(now, check.clone(), id, seed);
         if let Some(at) = probe.schedule.poll_timeout() {
             self.timers.set(key, at);
         }

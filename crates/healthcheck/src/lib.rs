@@ -1,16 +1,38 @@
-//! Health checks: does this server answer? Thousands of them on one thread, with no thread, task or allocation for each run.
+//! Health checks: does this server answer? Tens of thousands of them on one thread, with no thread and no task for any.
 //!
 //! Three layers, each usable alone:
 //!
 //! - [`Machine`]: one run of one check as a pure function of bytes: `connected`, `data`, `closed`, `timeout` in;
-//!   `Transmit`, `Close`, `Done` out. [`TcpCheck`] is done when the connection is, [`ExchangeCheck`] when the answer begins
-//!   as expected. It knows no socket, so the same machine
-//!   runs over any transport.
-//! - [`Schedule`]: when to run, and what a row of results means: how often, how soon again after a failure, how many failures make a
+//!   `Transmit`, `Close`, `Reconnect`, `Done` out. [`TcpCheck`], [`ExchangeCheck`], [`HttpCheck`], [`SmtpCheck`], [`UdpCheck`], [`DnsCheck`],
+//!   [`PingCheck`]. They know no socket: HTTPS is [`HttpCheck`] over another transport.
+//! - [`Schedule`]: when to run, and what a row of results means: how often, how soon again in doubt, how many failures make a
 //!   server [`Outcome::Down`] and how many successes [`Outcome::Up`]. Pure too: time is an argument.
-//! - [`Driver`]: opens the connections and steps all machines and schedules from one epoll descriptor. It is step-able: put
-//!   its descriptor into any loop, call [`Driver::process`] when it is readable or [`Driver::poll_timeout`] is due, and then drain
+//! - [`Driver`]: opens transports (TCP, TLS, UDP, ICMP, a program, a file) and steps all machines and schedules from one epoll descriptor. It is
+//!   step-able: put its descriptor into any loop, call [`Driver::process`] when it is readable or [`Driver::poll_timeout`] is due, and then drain
 //!   [`Driver::poll_event`].
+//!
+//! | what | how |
+//! |---|---|
+//! | a port accepts connections; a service greets or answers as expected | [`Kind::Tcp`], [`Kind::Exchange`] |
+//! | a page: status, digest, pattern; several pages; virtual hosts | [`Kind::Http`] |
+//! | the same, or any of the above, over TLS | `Check::tls` (feature `tls`) |
+//! | a mail server, a name server, a datagram service, a host | [`Kind::Smtp`], [`Kind::Dns`], [`Kind::Udp`], [`Kind::Ping`] |
+//! | a program's exit code | [`Check::script`], and [`process`] to start programs without a driver |
+//! | a number that somebody else writes into a file | [`Check::file`] |
+//!
+//! **What a result is.** A [`Failure`] is the server's, or the path's. What fails on this machine (no descriptor, no process, a source address that
+//! is gone) is a [`Local`] reason: no result, tried again later, and an [`Event`] with `silent` when it lasts. A driver that is not stepped
+//! any more is found by its [`Watchdog`], from another thread.
+//!
+//! **Equal checks are one.** However many services ask for the same check of the same server, it runs once, and everybody hears of it.
+//!
+//! **Bounds.** A head of 16 KiB, a reply line of 1 KiB, a body as long as [`Request::body_limit`], what a program prints up to
+//! [`Program::keep_output`](process::Program::keep_output); every run ends with its time. One event reads four pieces of 16 KiB of one
+//! connection at most, so that no server holds the loop.
+//!
+//! **Through the forwarding path.** A check with [`Source::mark`] whose target is the virtual address goes where packets with
+//! that mark go: with a routing rule, or a service of IPVS by that mark with one server, to the one real server as its clients' packets do (direct
+//! routing, tunnel). So the check proves that the real server has the address, too.
 //!
 //! ```
 //! use core::time::Duration;
@@ -39,7 +61,9 @@
 //! # }
 //! ```
 //!
-//! What it does not do: resolve names, start threads, log, or act on an outcome; that is the `lvs` crate.
+//! What it does not do: resolve names (an address is an address; resolve before there is a check), start threads, log, or act on an outcome; that is the
+//! `lvs` crate. TLS is 1.2 and 1.3: servers with nothing newer than TLS 1.1 or without forward secrecy fail. Patterns are those of the `regex`
+//! crate, which have no look-around. A program is loaded by a blocking call: keep it on a local file system; so is a file read.
 
 mod check;
 mod connection;

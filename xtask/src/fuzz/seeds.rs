@@ -13,6 +13,7 @@ pub(super) fn sow(target: &str, corpus: &Path) -> Result<(), String> {
         "advertisement" | "authentication" => vectors()?,
         "keepalived_conf" => configurations()?,
         "fsm_ops" | "sync_group" => (1..=16).map(chance).collect(),
+        "health_checks" => conversations(),
         "journal" => vec![JOURNAL.into()],
         "ipvs_connections" => vec![CONNECTIONS.into()],
         _ => Vec::new(),
@@ -22,6 +23,25 @@ pub(super) fn sow(target: &str, corpus: &Path) -> Result<(), String> {
         fs::write(&path, seed).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+/// For each machine: a server that answers, in the target's own form (order and length in one octet, then the piece).
+fn conversations() -> Vec<Vec<u8>> {
+    let said: [&[u8]; 7] = [
+        b"+PONG",
+        b"220 a\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\naab",
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n",
+        b"3;x\r\naab\r\n0\r\n\r\n",
+        b"11\x81\x80\0\x01\0\x01\0\0\0\0",
+    ];
+    let pieces = said.iter().flat_map(|piece| {
+        let order = u8::try_from(piece.len()).unwrap_or(63).min(63) << 2 | 1;
+        [&[order], *piece].concat()
+    });
+    let pieces: Vec<u8> = pieces.collect();
+    (0..12).map(|machine| [&[machine, 0], &*pieces].concat()).collect()
 }
 
 const JOURNAL: &str = "vip-journal 1 0a5c6d2e-7a37-4b53-8f0b-0c6f4c1d2e3f 4711\n\

@@ -1,6 +1,5 @@
 //! One distinct check: its schedule, its run and who hears of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::driver::run::Run;
@@ -13,7 +12,7 @@ pub(super) type ProbeKey = u64;
 
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) check: Arc<Check>,
+    pub(super) check: Check,
     pub(super) schedule: Schedule,
     pub(super) run: Option<Run>,
     pub(super) status: Status,
@@ -27,7 +26,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(now: Instant, check: Arc<Check>, id: CheckId, seed: u64) -> Self {
+    pub(super) fn new(now: Instant, check: Check, id: CheckId, seed: u64) -> Self {
         let schedule = Schedule::new(now, *check.times(), seed);
         let status = Status {
             outcome: schedule.outcome(),
