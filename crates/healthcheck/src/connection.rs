@@ -17,6 +17,7 @@ use crate::{Failure, Machine, Source};
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: Socket,
+    target: SocketAddr,
     /// The connect has ended well.
     connected: bool,
     /// What the socket would not take yet.
@@ -72,6 +73,7 @@ impl Connection {
         }
         Ok(Self {
             socket,
+            target,
             connected: false,
             unsent: Vec::new(),
             #[cfg(feature = "tls")]
@@ -99,10 +101,10 @@ impl Connection {
 
     /// A connect to a port of this host where nobody listens succeeds when the kernel chooses that very port as the source.
     fn is_connected_to_itself(&self) -> bool {
-        match (self.socket.local_addr(), self.socket.peer_addr()) {
-            (Ok(local), Ok(peer)) => local.as_socket() == peer.as_socket(),
-            _ => false,
-        }
+        let local = self.socket.local_addr().ok().and_then(|local| local.as_socket());
+        local.is_some_and(|local| {
+            (local.ip(), local.port()) == (self.target.ip(), self.target.port())
+        })
     }
 
     /// What to wait for next.

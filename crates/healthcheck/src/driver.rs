@@ -23,6 +23,8 @@ pub use watchdog::Watchdog;
 /// Events handled in one [`Driver::process`] at most, in batches; more wait for the next call.
 const BATCHES: usize = 16;
 const BATCH: usize = 256;
+/// No run starts earlier than this, and than a hundredth of its interval.
+const MOST_EARLY: Duration = Duration::from_millis(10);
 
 /// A known outcome: the first result of a check, or a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,13 +274,7 @@ impl Driver {
                 break;
             }
         }
-        while let Some((key, due)) = self.timers.pop_due(now) {
-            match self.probes.get(&key) {
-                Some(probe) if probe.run.is_some() => self.time_out(now, key),
-                Some(_) => self.waiting.push_back((due, key)),
-                None => self.step_dying(now, key),
-            }
-        }
+        self.handle_deadlines(now);
         while self.running < self.max_running
             && let Some((_, key)) = self.waiting.pop_front()
         {
@@ -287,6 +283,36 @@ impl Driver {
         self.report_silence(now);
         self.watchdog.expect(self.poll_timeout());
         Ok(())
+    }
+
+    /// What is due. Runs that are nearly due start with those that are: checks fall into step, and many of them cost one waking.
+    fn handle_deadlines(&mut self, now: Instant) {
+        while let Some((key, due)) = self.timers.pop_due(now) {
+            match self.probes.get(&key) {
+                Some(probe) if probe.run.is_some() => self.time_out(now, key),
+                Some(_) => self.waiting.push_back((due, key)),
+                None => self.step_dying(now, key),
+            }
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let soon = now.checked_add(MOST_EARLY).unwrap_or(now);
+        let mut too_early = Vec::new();
+        while let Some((key, due)) = self.timers.pop_due(soon) {
+            match self.probes.get(&key) {
+                Some(probe)
+                    if probe.run.is_none()
+                        && due.saturating_duration_since(now) <= probe.check.times().early() =>
+                {
+                    self.waiting.push_back((due, key));
+                }
+                _ => too_early.push((key, due)),
+            }
+        }
+        for (key, due) in too_early {
+            self.timers.set(key, due);
+        }
     }
 
     /// The next known outcome; drain it after every [`Driver::process`]. Unread events take room once a check, however

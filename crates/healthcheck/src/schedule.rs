@@ -66,7 +66,8 @@ impl Timing {
         }
     }
 
-    /// From the end of a run to the start of the next; 1 ms at least.
+    /// From the end of a run to the start of the next; 1 ms at least. A run may start a hundredth of this (10 ms at most) early, to start with
+    /// others.
     #[must_use]
     pub const fn interval(self, interval: Duration) -> Self {
         Self { interval, ..self }
@@ -170,6 +171,11 @@ impl Timing {
     pub(crate) fn silence_limit(&self) -> Duration {
         let span = self.interval.max(self.retry_interval).saturating_add(self.timeout);
         self.silence.unwrap_or_else(|| span.saturating_mul(3).max(Duration::from_secs(10)))
+    }
+
+    /// How much too early a run may start, to start with others.
+    pub(crate) fn early(&self) -> Duration {
+        self.interval.min(self.retry_interval) / 100
     }
 
     pub(crate) const fn assumed(&self) -> Outcome {
