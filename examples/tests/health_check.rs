@@ -30,9 +30,12 @@ fn it_tells_of_servers_that_go() {
     let mut lines = BufReader::new(example.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut first: Vec<String> = lines.by_ref().take(3).collect();
     first.sort();
-    let up = [format!("http://{web_at}/health is up"), format!("tcp://{plain_at} is up")];
-    assert_eq!(first[..2], up);
-    assert_eq!(first[2], "script:/bin/false is down: exit code 1");
+    let expected = [
+        format!("http://{web_at}/health is up"),
+        "script:/bin/false is down: exit code 1".to_owned(),
+        format!("tcp://{plain_at} is up"),
+    ];
+    assert_eq!(first, expected);
     serving.join().unwrap(); // the server has gone after one answer
     let down = lines.next().unwrap();
     assert_eq!(down, format!("http://{web_at}/health is down: connection refused"));
