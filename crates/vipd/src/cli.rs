@@ -17,6 +17,8 @@ const DEFAULT_PID_FILE: &str = "/run/keepalived.pid";
 pub(crate) enum Task {
     Run(RunOptions),
     Check(CheckOptions),
+    /// Outlive another vipd, which gives its process identifier: see `--sentinel`.
+    Sentinel(String),
     /// Print the number of a signal.
     Signal(i32),
 }
@@ -34,6 +36,8 @@ pub(crate) struct RunOptions {
     pub(crate) config_id: Option<String>,
     /// Where addresses and services are journalled.
     pub(crate) run_directory: Option<PathBuf>,
+    /// Whether a second process outlives a kill of this one.
+    pub(crate) sentinel: bool,
     /// Things asked for that cannot be had, each a sentence for the log.
     pub(crate) notices: Vec<String>,
 }
@@ -105,8 +109,10 @@ fn command() -> Command {
                 .arg(flag("verbose", Some('v'), "verbose", "Logs more"))
                 .arg(path("pid", Some('p'), "pid", "Writes the process id to this file and removes it at the end"))
                 .arg(path("run-directory", None, "run-directory", "Where the lists of what is configured in the kernel are kept [default: /run/vrrp, /run/lvs]").value_name("DIRECTORY"))
+                .arg(flag("sentinel", None, "sentinel", "Starts a second, small process that says farewell for this one if it is killed"))
                 .arg(config_id.clone()),
         )
+        .subcommand(Command::new("sentinel").hide(true).arg(Arg::new("worker").required(true)))
         .subcommand(
             Command::new("check")
                 .about("Reads configurations and shows what is wrong with them, where, and what to do")
@@ -145,8 +151,12 @@ fn own_task(matches: &ArgMatches) -> Result<Task, clap::Error> {
             detail: matches.get_flag("verbose"),
             config_id: matches.get_one("config-id").cloned(),
             run_directory: matches.get_one("run-directory").cloned(),
+            sentinel: matches.get_flag("sentinel"),
             ..RunOptions::default()
         })),
+        Some(("sentinel", matches)) => {
+            Ok(Task::Sentinel(matches.get_one("worker").cloned().unwrap_or_default()))
+        }
         Some(("check", matches)) => Ok(Task::Check(CheckOptions {
             files: matches.get_many::<PathBuf>("files").into_iter().flatten().cloned().collect(),
             plain: matches.get_flag("plain"),
@@ -288,6 +298,7 @@ fn keepalived_task(matches: &ArgMatches, by_name: bool) -> Task {
         detail: matches.get_flag("log-detail"),
         config_id,
         run_directory: None,
+        sentinel: false,
         notices,
     })
 }

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().collect()) {
         Ok(cli::Task::Check(options)) => check::check(&options),
         Ok(cli::Task::Run(options)) => run::run(&options),
+        Ok(cli::Task::Sentinel(worker)) => vrrp_sentinel::serve(&worker),
         Ok(cli::Task::Signal(number)) => check::print_number(number),
         Err(error) => {
             error.print().unwrap_or_default();

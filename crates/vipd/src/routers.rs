@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use keepalived_conf::Config;
-use vrrp::{BuildError, Condition, Events, Router, RunningRouter, ShutdownError, Status};
+use vrrp::{BuildError, Condition, Events, Router, RunningRouter, Sentinel, ShutdownError, Status};
 
 use crate::instances::{self, InstanceError};
 use crate::trackers::Trackers;
@@ -77,18 +77,28 @@ impl Plan {
         Self { routers: routers.cloned().collect(), groups: groups.cloned().collect() }
     }
 
-    fn build(&self, directory: &Path, first: bool) -> Result<Router, BuildError> {
+    fn build(&self, place: &Place, first: bool) -> Result<Router, BuildError> {
         let form = |one: &Planned| if first { one.router.clone() } else { one.reloaded.clone() };
         let routers = self.routers.iter().map(form);
         let mut builder = Router::builder()
             .virtual_routers(routers)
             .remove_orphans(first)
-            .run_directory(directory);
+            .run_directory(&place.directory);
+        if let Some(sentinel) = &place.sentinel {
+            builder = builder.sentinel(sentinel.clone());
+        }
         for (name, members) in &self.groups {
             builder = builder.sync_group(name, members.iter().cloned());
         }
         builder.build()
     }
+}
+
+/// What all of them have in common.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    sentinel: Option<Sentinel>,
 }
 
 /// One router, and which of its virtual routers are in service.
@@ -110,20 +120,27 @@ impl Running {
 pub(crate) struct Routers {
     running: Vec<Running>,
     plan: Plan,
-    directory: PathBuf,
+    place: Place,
 }
 
 impl Routers {
     /// Starts those of the plan, and removes what dead processes have left of others.
-    pub(crate) fn start(plan: Plan, directory: Option<&Path>) -> Result<Self, BuildError> {
+    pub(crate) fn start(
+        plan: Plan,
+        directory: Option<&Path>,
+        sentinel: bool,
+    ) -> Result<Self, BuildError> {
         let directory = directory.unwrap_or(Path::new(RUN_DIRECTORY)).to_owned();
+        // This very program, also after another one was installed in its place.
+        let sentinel = sentinel.then(|| Sentinel::new("/proc/self/exe").argument("sentinel"));
+        let place = Place { directory, sentinel };
         let mut running = Vec::new();
         if plan.is_empty() {
-            remove_orphans(&directory);
+            remove_orphans(&place.directory);
         } else {
-            running.push(Running::start(plan.build(&directory, true)?, &plan)?);
+            running.push(Running::start(plan.build(&place, true)?, &plan)?);
         }
-        Ok(Self { running, plan, directory })
+        Ok(Self { running, plan, place })
     }
 
     /// A receiver for each router.

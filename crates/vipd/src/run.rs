@@ -158,7 +158,9 @@ impl Running {
         let directory = options.run_directory.as_deref();
         // `-C` leaves what there is to the other half.
         let routers = (options.only != Some(Half::Checkers))
-            .then(|| Routers::start(wanted.plan, directory).map_err(StartError::Router))
+            .then(|| {
+                Routers::start(wanted.plan, directory, options.sentinel).map_err(StartError::Router)
+            })
             .transpose()?;
         describe(&wanted.config, electing, serving);
         readiness::tell("READY=1");

@@ -117,7 +117,7 @@ impl Routers {
         if part.is_empty() {
             return Ok(None);
         }
-        Ok(Some((part.build(&self.directory, false)?, part)))
+        Ok(Some((part.build(&self.place, false)?, part)))
     }
 
     fn apply(&self, new: &Plan, name: &str) -> Result<(), ApplyError> {
