@@ -40,10 +40,31 @@ impl Journal {
     /// cannot be trusted, [`JournalError::Directory`] and [`JournalError::Open`] for what the kernel refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<(Self, Vec<String>), JournalError> {
         let path = path.as_ref();
-        create_directory(path)?;
-        let mut old = lock(path)?;
+        let mut old = match lock(path) {
+            Err(JournalError::Open { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                create_directory(path)?;
+                lock(path)?
+            }
+            result => result?,
+        };
         let boot_id = boot_id();
         let entries = read(path, &mut old, &boot_id)?;
+        if entries.is_empty() && old.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            // Nobody has anything in it: what a death here leaves is as good as an empty file.
+            let text = format::render(&boot_id, std::process::id(), &entries);
+            if old.write_all_at(text.as_bytes(), 0).is_ok() {
+                let (file, len) = (old, text.len());
+                let path = path.to_owned();
+                return Ok((Self { path, file, boot_id, entries, len, torn: false }, Vec::new()));
+            }
+            // Half a header would be taken for damage.
+            old.set_len(0).map_err(|source| open_error(path, source))?;
+        }
         let leftovers = entries.in_order().into_iter().map(str::to_owned).collect();
         // The old file stays locked until the new one, locked too, has taken its name.
         let (file, len) = replace(path, &boot_id, &entries).map_err(|source| {
@@ -398,10 +419,11 @@ fn replace(path: &Path, boot_id: &str, entries: &Entries) -> io::Result<(Locked,
 /// The kernel's name for this boot. Without `/proc` all boots look alike: then leftovers of an earlier boot are
 /// removed once more, which finds nothing.
 fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .ok()
-        .and_then(|id| id.split_ascii_whitespace().next().map(str::to_owned))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let mut id = [0; 64];
+    let read =
+        File::open("/proc/sys/kernel/random/boot_id").and_then(|mut file| file.read(&mut id));
+    let id = read.ok().and_then(|len| str::from_utf8(id.get(..len)?).ok());
+    id.and_then(|id| id.split_ascii_whitespace().next()).unwrap_or("unknown").to_owned()
 }
 
 #[cfg(test)]
