@@ -186,11 +186,12 @@ impl Instance {
     /// What became of an advertisement; whether anything follows from it.
     pub(crate) fn handle_send(
         &mut self,
+        now: Instant,
         path: PathId,
         result: Result<(), SendFailed>,
         shared: &mut Shared,
     ) -> bool {
-        self.machine.handle_send(shared.now(), path, result);
+        self.machine.handle_send(now, path, result);
         self.carry_out(shared)
     }
 
@@ -201,7 +202,7 @@ impl Instance {
         datagram: Datagram<'_>,
         shared: &mut Shared,
     ) {
-        self.synchronize(shared);
+        self.tell_time(now);
         let (source, before) = (datagram.source(), differences(self.machine.statistics()));
         if let Err(discard) = self.machine.handle_datagram(now, datagram) {
             // It is counted by the machine. What follows came of the time that has passed, or is about a conflict.
@@ -227,12 +228,16 @@ impl Instance {
     /// present moment.
     pub(crate) fn synchronize(&mut self, shared: &Shared) -> Instant {
         let now = shared.now();
+        self.tell_time(now);
+        now
+    }
+
+    fn tell_time(&mut self, now: Instant) {
         if self.machine.config().trailer.is_some()
             && let Ok(utc) = Clock::wall().duration_since(std::time::UNIX_EPOCH)
         {
             self.machine.handle_utc(now, utc);
         }
-        now
     }
 
     /// Datagrams were lost before they could be read.

@@ -435,13 +435,14 @@ impl Router {
     fn finish_sends(&mut self) {
         while !self.shared.outbox.is_empty() {
             self.shared.transmit();
+            let now = self.shared.now();
             let mut outcomes = core::mem::take(&mut self.outcomes);
             self.shared.outbox.take_outcomes(&mut outcomes);
             for Outcome { router, path, result } in outcomes.drain(..) {
                 let Some(instance) = self.instances.get_mut(router) else { continue };
-                if instance.handle_send(path, result, &mut self.shared) || result.is_err() {
+                if instance.handle_send(now, path, result, &mut self.shared) || result.is_err() {
                     let all = (self.instances.as_mut_slice(), &mut self.groups);
-                    conclude(router, all, &mut self.shared, &mut self.timers);
+                    conclude((router, now), all, &mut self.shared, &mut self.timers);
                 }
             }
             self.outcomes = outcomes;
@@ -488,9 +489,10 @@ impl Router {
             };
             // An error here is the interface's going down, told once; the monitor tells the same.
             let Ok(Taken { count, is_all }) = socket.receive(&mut self.batch) else { break true };
+            let now = self.shared.now();
             for received in self.batch.received().take(count) {
                 lost |= deliver(
-                    (port, receiver),
+                    (port, receiver, now),
                     &received,
                     &mut self.demux,
                     (&mut self.instances, &mut self.groups),
@@ -550,8 +552,9 @@ impl Router {
     fn act(&mut self, index: usize, act: impl FnOnce(&mut Instance, &mut Shared)) {
         if let Some(instance) = self.instances.get_mut(index) {
             act(instance, &mut self.shared);
+            let now = self.shared.now();
             let all = (self.instances.as_mut_slice(), &mut self.groups);
-            conclude(index, all, &mut self.shared, &mut self.timers);
+            conclude((index, now), all, &mut self.shared, &mut self.timers);
         }
     }
 
@@ -580,14 +583,21 @@ fn keys(instance: &Instance, shared: &Shared) -> Vec<(Key, PathId)> {
 
 /// What follows from an input of a virtual router: for its sync group, and for the deadlines.
 fn conclude(
-    index: usize,
+    (index, now): (usize, Instant),
     (instances, groups): (&mut [Instance], &mut SyncGroups),
     shared: &mut Shared,
     timers: &mut Timers<Party, Instant>,
 ) {
     groups.settle(index, instances, shared, |party, at| schedule(party, at, timers));
     if let Some(instance) = instances.get(index) {
-        schedule(Party::Router(index), instance.poll_timeout(shared), timers);
+        let (party, at) = (Party::Router(index), instance.poll_timeout(shared));
+        // Each advertisement of its Master moves the deadline of a Backup back. It stays where it is while that is far away, and
+        // is moved when it comes near.
+        let left = |at: Instant| at.saturating_duration_since(now);
+        let is_far = |old| at.is_some_and(|at| old <= at && left(at) / 4 < left(old));
+        if !timers.deadline(&party).is_some_and(is_far) {
+            schedule(party, at, timers);
+        }
     }
 }
 
@@ -600,14 +610,13 @@ fn schedule(party: Party, at: Option<Instant>, timers: &mut Timers<Party, Instan
 
 /// Hands one datagram to its virtual router; whether datagrams before it were lost.
 fn deliver(
-    (port, socket): (usize, usize),
+    (port, socket, now): (usize, usize, Instant),
     received: &Received<'_>,
     demux: &mut Demux,
     (instances, groups): (&mut [Instance], &mut SyncGroups),
     shared: &mut Shared,
     timers: &mut Timers<Party, Instant>,
 ) -> bool {
-    let now = shared.now();
     let Some(port) = shared.ports.get_mut(port) else { return false };
     let Some(socket) = port.receivers.get_mut(socket) else { return false };
     let control = Control::parse(received.control);
@@ -626,7 +635,7 @@ fn deliver(
         && let Some(instance) = instances.get_mut(index)
     {
         instance.handle_datagram(now, datagram, shared);
-        conclude(index, (instances, groups), shared, timers);
+        conclude((index, now), (instances, groups), shared, timers);
     }
     lost
 }
