@@ -18,7 +18,7 @@ use crate::privilege;
 /// machine itself), `ipvs` (the running kernel has `ip_vs`; `REQUIRE=uml` requires it too, because user-mode Linux can
 /// always supply it), `nftables` and `macvlan` (the running kernel has them), `uml`, `frr` (FRR, macvlan, and root of the
 /// machine, because FRR runs as a user of its own),
-/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`.
+/// `captures` (tcpdump's test captures of VRRP, in the folder [`captures`]), and the programs `keepalived`, `nginx`, `ipvsadm`, `tcpdump`, `tshark`, `python3`, `systemd` (its `systemd-analyze`).
 #[macro_export]
 macro_rules! need {
     ($($need:ident),+ $(,)?) => {
@@ -66,6 +66,7 @@ pub fn check(need: &str) -> Result<(), String> {
         "ipvs" => IPVS.get_or_init(ipvs).clone(),
         "nftables" => NFTABLES.get_or_init(nftables).clone(),
         "macvlan" => MACVLAN.get_or_init(macvlan).clone(),
+        "systemd" => program("systemd-analyze", "systemd"),
         "uml" => {
             program("linux.uml", "user-mode-linux")?;
             program("python3", "python3")?;

@@ -513,7 +513,7 @@ fn open<T>(what: &'static str, result: io::Result<T>) -> Result<T, BuildError> {
 
 fn socket_error(interface: String, source: io::Error) -> BuildError {
     if source.kind() == io::ErrorKind::PermissionDenied {
-        BuildError::Permission { action: "a raw socket", source }
+        BuildError::Permission { capability: "CAP_NET_RAW", action: "raw sockets", source }
     } else {
         BuildError::Socket { interface, source }
     }

@@ -174,12 +174,15 @@ pub enum BuildError {
         /// The interface.
         interface: String,
     },
-    /// The process may not open raw sockets.
+    /// The process lacks a capability.
     #[error(
-        "no permission for {action}: run as root, or give the program CAP_NET_RAW and CAP_NET_ADMIN \
-             (setcap cap_net_raw,cap_net_admin+ep PROGRAM)"
+        "no permission for {action}: {capability} is missing. Run as root, or give it to the program (setcap \
+         cap_net_admin,cap_net_raw+ep PROGRAM; systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW; containers: --cap-add NET_ADMIN \
+         --cap-add NET_RAW)"
     )]
     Permission {
+        /// Which.
+        capability: &'static str,
         /// What was tried.
         action: &'static str,
         /// What the kernel said.

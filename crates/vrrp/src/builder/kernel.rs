@@ -25,6 +25,7 @@ pub(super) fn may_change_addresses(kernel: &mut Client, links: &Links) -> Result
     };
     match kernel.remove(&[address]).pop() {
         Some(Err(error)) if error.errno() == Some(libc::EPERM) => Err(BuildError::Permission {
+            capability: "CAP_NET_ADMIN",
             action: "changing addresses",
             source: io::ErrorKind::PermissionDenied.into(),
         }),
