@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::client::{How, Question};
+use crate::control;
 use crate::signals;
 
 /// keepalived's default configuration file.
@@ -19,6 +21,8 @@ pub(crate) enum Task {
     Check(CheckOptions),
     /// Outlive another vipd, which gives its process identifier: see `--sentinel`.
     Sentinel(String),
+    /// Ask a running daemon.
+    Ask(Question),
     /// Print the number of a signal.
     Signal(i32),
 }
@@ -38,6 +42,8 @@ pub(crate) struct RunOptions {
     pub(crate) run_directory: Option<PathBuf>,
     /// Whether a second process outlives a kill of this one.
     pub(crate) sentinel: bool,
+    /// Where the control socket is.
+    pub(crate) control: Option<PathBuf>,
     /// Things asked for that cannot be had, each a sentence for the log.
     pub(crate) notices: Vec<String>,
 }
@@ -110,6 +116,7 @@ fn command() -> Command {
                 .arg(path("pid", Some('p'), "pid", "Writes the process id to this file and removes it at the end"))
                 .arg(path("run-directory", None, "run-directory", "Where the lists of what is configured in the kernel are kept [default: /run/vrrp, /run/lvs]").value_name("DIRECTORY"))
                 .arg(flag("sentinel", None, "sentinel", "Starts a second, small process that says farewell for this one if it is killed"))
+                .arg(path("control", None, "control", "The socket at which it can be asked [default: /run/vipd/control]").value_name("SOCKET"))
                 .arg(config_id.clone()),
         )
         .subcommand(Command::new("sentinel").hide(true).arg(Arg::new("worker").required(true)))
@@ -128,6 +135,77 @@ fn command() -> Command {
                 .arg(flag("plain", None, "plain", "One line for each finding: FILE:LINE: SEVERITY[CODE]: TEXT"))
                 .arg(config_id),
         )
+        .subcommands(questions())
+}
+
+/// What a running daemon can be asked.
+fn questions() -> Vec<Command> {
+    let ask = |name: &'static str, about: &'static str| {
+        let socket = path("socket", Some('s'), "socket", "Where the daemon listens");
+        Command::new(name)
+            .about(about)
+            .arg(socket.value_name("SOCKET").default_value(control::DEFAULT_PATH))
+            .after_help("Exit codes: 0 done, 1 the daemon refuses, 2 no daemon answers")
+    };
+    let word = |name: &'static str, help: &'static str| {
+        Arg::new("word").value_name(name).required(true).help(help)
+    };
+    vec![
+        ask("status", "Shows what everything does at this moment, and why")
+            .arg(flag("json", None, "json", "For programs"))
+            .arg(flag("watch", Some('w'), "watch", "Again every second").conflicts_with("json")),
+        ask("why", "Says why an instance, a sync group or a real server is in its state")
+            .arg(word("NAME", "Its name; of a real server ADDRESS or ADDRESS:PORT")),
+        ask("events", "Shows what happens from now on").arg(flag(
+            "follow",
+            Some('f'),
+            "follow",
+            "Goes on until stopped (it always does)",
+        )),
+        ask("plan", "Says what a reload with a file would do, and does nothing")
+            .arg(word("FILE", "The configuration").value_parser(value_parser!(PathBuf))),
+        ask("resign", "Takes an instance out of the election: it releases its addresses")
+            .arg(word("NAME", "The vrrp_instance")),
+        ask("campaign", "Lets an instance stand for election again")
+            .arg(word("NAME", "The vrrp_instance")),
+        ask("drain", "Takes a real server out of service, its connections ended first")
+            .arg(word("SERVER", "ADDRESS or ADDRESS:PORT"))
+            .arg(
+                Arg::new("seconds")
+                    .long("at-most")
+                    .value_name("SECONDS")
+                    .value_parser(value_parser!(u32))
+                    .help("How long connections are waited for [default: 300]"),
+            ),
+        ask("restore", "Undoes drain").arg(word("SERVER", "ADDRESS or ADDRESS:PORT")),
+    ]
+}
+
+fn question(name: &str, matches: &ArgMatches) -> Question {
+    let is = |id: &str| matches.try_get_one::<bool>(id).ok().flatten() == Some(&true);
+    let mut line = name.to_owned();
+    let mut how = How::Once;
+    match name {
+        "status" if is("json") => line.push_str(" json"),
+        "status" if is("watch") => how = How::Watch,
+        "events" => how = How::Follow,
+        "plan" => {
+            let file = matches.get_one::<PathBuf>("word").cloned().unwrap_or_default();
+            // The daemon may be somewhere else.
+            let file = std::path::absolute(&file).unwrap_or(file);
+            line = format!("{line} {}", file.display());
+        }
+        _ => {
+            if let Ok(Some(word)) = matches.try_get_one::<String>("word") {
+                line = format!("{line} {word}");
+            }
+        }
+    }
+    if let Ok(Some(seconds)) = matches.try_get_one::<u32>("seconds") {
+        line = format!("{line} {seconds}");
+    }
+    let socket = matches.get_one::<PathBuf>("socket").cloned().unwrap_or_default();
+    Question { socket, line, how }
 }
 
 fn flag(id: &'static str, short: Option<char>, long: &'static str, help: &'static str) -> Arg {
@@ -152,6 +230,7 @@ fn own_task(matches: &ArgMatches) -> Result<Task, clap::Error> {
             config_id: matches.get_one("config-id").cloned(),
             run_directory: matches.get_one("run-directory").cloned(),
             sentinel: matches.get_flag("sentinel"),
+            control: matches.get_one("control").cloned(),
             ..RunOptions::default()
         })),
         Some(("sentinel", matches)) => {
@@ -163,7 +242,8 @@ fn own_task(matches: &ArgMatches) -> Result<Task, clap::Error> {
             config_id: matches.get_one("config-id").cloned(),
             ..CheckOptions::default()
         })),
-        Some(_) | None => {
+        Some((name, matches)) => Ok(Task::Ask(question(name, matches))),
+        None => {
             Err(command().error(clap::error::ErrorKind::MissingSubcommand, "say `run` or `check`"))
         }
     }
@@ -299,6 +379,7 @@ fn keepalived_task(matches: &ArgMatches, by_name: bool) -> Task {
         config_id,
         run_directory: None,
         sentinel: false,
+        control: None,
         notices,
     })
 }

@@ -11,7 +11,7 @@ use keepalived_conf::{
 use vrrp::{
     AddressListPolicy, AddressesLostPolicy, Announcements, Authentication, HeaderKey,
     HopLimitPolicy, OwnerReception, Password, SendFailurePolicy, Version, VirtualAddress,
-    VirtualRouter, Vrid,
+    VirtualMac, VirtualRouter, Vrid,
 };
 
 use crate::routers::Planned;
@@ -98,7 +98,7 @@ fn virtual_router(
         .candidate(true);
     // What keepalived does where the RFC, or our own default, is stricter or safer.
     router = router
-        .accept_mode(true)
+        .accept_mode(instance.no_accept.is_none())
         .owner_reception(OwnerReception::Always)
         .owner_skips_backup(instance.initial_state() == InitialState::Master)
         .link_local_first(false)
@@ -106,6 +106,22 @@ fn virtual_router(
         .unicast_hop_limit(HopLimitPolicy::Any)
         .send_failure(SendFailurePolicy::Keep)
         .addresses_lost(AddressesLostPolicy::StepDown);
+    if let Some(delay) = instance.preempt_delay.filter(|_| instance.preempts()) {
+        router = router.preempt_delay(delay.value);
+    }
+    if let Some(delay) = config.global.vrrp_startup_delay {
+        router = router.start_delay(delay.value);
+    }
+    let announce_yielding =
+        instance.higher_prio_send_advert.or(config.global.higher_prio_send_advert);
+    router = router.advertise_before_yielding(announce_yielding.is_some_and(|on| on.value));
+    if let Some(written) = &instance.use_vmac {
+        let mac = VirtualMac::new().advertise_from_parent(instance.vmac_xmit_base.is_some());
+        router = router.virtual_mac(match &written.value {
+            Some(name) => mac.interface(name),
+            None => mac,
+        });
+    }
     if let Some(source) = instance.unicast_src_ip.or(instance.mcast_src_ip) {
         router = router.source(source.value);
     }
@@ -206,6 +222,16 @@ fn announcements(config: &Config, instance: &VrrpInstance) -> Announcements {
         announcements = announcements.refresh(
             period.value,
             number(own.master_refresh_repeat.or(global.master_refresh_repeat), 1),
+        );
+    }
+    if own.lower_prio_repeat.or(global.lower_prio_repeat).is_some()
+        || own.lower_prio_delay.or(global.lower_prio_delay).is_some()
+    {
+        let again = own.lower_prio_delay.or(global.lower_prio_delay);
+        let again = again.map_or(delay, |again| again.value);
+        announcements = announcements.repeated(
+            number(own.lower_prio_repeat.or(global.lower_prio_repeat), count),
+            Some(again).filter(|again| !again.is_zero()),
         );
     }
     let gap =

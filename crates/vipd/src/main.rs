@@ -3,9 +3,13 @@
 
 mod check;
 mod cli;
+mod client;
 mod clock;
+mod control;
+mod dump;
 mod files;
 mod instances;
+mod json;
 mod logging;
 mod notify;
 mod pidfile;
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
         Ok(cli::Task::Check(options)) => check::check(&options),
         Ok(cli::Task::Run(options)) => run::run(&options),
         Ok(cli::Task::Sentinel(worker)) => vrrp_sentinel::serve(&worker),
+        Ok(cli::Task::Ask(question)) => client::ask(&question),
         Ok(cli::Task::Signal(number)) => check::print_number(number),
         Err(error) => {
             error.print().unwrap_or_default();

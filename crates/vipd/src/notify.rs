@@ -161,6 +161,13 @@ impl Notifier {
         }
     }
 
+    /// An operator has taken it out of the election.
+    pub(crate) fn resign(&mut self, name: &str, scripts: &Scripts) {
+        if let Some(object) = find(&mut self.instances, name) {
+            object.change(Word::Stop, scripts);
+        }
+    }
+
     /// Everything has been released.
     pub(crate) fn stop(&mut self, scripts: &Scripts) {
         for object in self.instances.iter_mut().chain(&mut self.groups) {

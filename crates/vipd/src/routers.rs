@@ -158,6 +158,21 @@ impl Routers {
         }
     }
 
+    /// Lets a virtual router stand for election, or not.
+    pub(crate) fn set_candidate(
+        &self,
+        virtual_router: &str,
+        candidate: bool,
+    ) -> Result<(), String> {
+        let names: Vec<&str> = self.plan.names().collect();
+        let unknown = || {
+            format!("there is no vrrp_instance `{virtual_router}`; there are: {}", names.join(", "))
+        };
+        let running = self.of(virtual_router).ok_or_else(unknown)?;
+        let told = running.router.handle().set_candidate(virtual_router, candidate);
+        told.map_err(|error| error.to_string())
+    }
+
     /// Those in service, in the order of the configuration.
     pub(crate) fn status(&self) -> Vec<Status> {
         self.running.iter().filter_map(|running| running.router.status().ok()).collect()

@@ -1,23 +1,26 @@
 //! `vipd run FILE`: everything together, from the configuration to the last release.
 
+mod operate;
+
 use core::error::Error;
 use core::time::Duration;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crossbeam_channel::Select;
+use crossbeam_channel::{Receiver, Select};
 use keepalived_conf::{Config, Parsed, Severity};
 use lvs::RunningDirector;
 
 use crate::cli::{Half, RunOptions};
+use crate::control::{self, Control, Request};
 use crate::notify::{Notifier, Servers};
 use crate::pidfile::{PidFile, PidFileError};
 use crate::routers::{Plan, Routers};
 use crate::scripts::runnable::Rules;
 use crate::scripts::{Scripts, Verdict};
-use crate::signals::{Signal, Signals};
+use crate::signals::{Dump, Signal, Signals};
 use crate::trackers::{Subject, Trackers};
-use crate::{files, instances, logging, pools, readiness, render, services, state};
+use crate::{clock, dump, files, instances, logging, pools, readiness, render, services, state};
 
 /// Stopped by a signal.
 const STOPPED: u8 = 0;
@@ -120,6 +123,9 @@ struct Running {
     notifier: Notifier,
     servers: Servers,
     trackers: Trackers,
+    control: Option<Control>,
+    /// In its place when there is none.
+    nobody: Receiver<Request>,
     signals: Signals,
     options: RunOptions,
     _pid_files: Vec<PidFile>,
@@ -131,6 +137,7 @@ enum Message {
     Router(vrrp::Event),
     Director(lvs::Event),
     Script(Verdict),
+    Asked(Request),
     /// A thread that must not end has ended.
     Ended(&'static str),
 }
@@ -176,6 +183,8 @@ impl Running {
             notifier: wanted.notifier,
             servers: wanted.servers,
             trackers: wanted.trackers,
+            control: control(options),
+            nobody: crossbeam_channel::never(),
             signals,
             options: options.clone(),
             _pid_files: pid_files,
@@ -197,8 +206,14 @@ impl Running {
     fn next(&mut self) -> Option<u8> {
         match self.wait() {
             Message::Signal(signal) => self.handle_signal(signal),
+            Message::Asked(request) => {
+                let answer = self.answer(&request.line);
+                // Who asked may be gone.
+                request.answer.try_send(answer).unwrap_or_default();
+                None
+            }
             Message::Router(event) => {
-                log::log!(event.kind.level(), "{event}");
+                self.tell(event.kind.level(), &event);
                 self.notifier.handle(&event, &self.scripts);
                 None
             }
@@ -207,7 +222,7 @@ impl Running {
                 None
             }
             Message::Director(event) => {
-                log::log!(event.kind.level(), "{event}");
+                self.tell(event.kind.level(), &event);
                 self.servers.handle(&event, &self.scripts);
                 None
             }
@@ -215,6 +230,15 @@ impl Running {
                 log::error!("{thread} has ended by itself; releasing everything");
                 Some(FAILED)
             }
+        }
+    }
+
+    /// To the log, and to those who follow the events.
+    fn tell(&self, level: log::Level, event: &dyn core::fmt::Display) {
+        log::log!(level, "{event}");
+        if let Some(control) = &self.control {
+            let text = render::printable(&event.to_string());
+            control.tell(&format!("{} {text}\n", clock::timestamp()));
         }
     }
 
@@ -233,6 +257,8 @@ impl Running {
         let mut select = Select::new();
         let signals = select.recv(self.signals.receiver());
         let scripts = select.recv(self.scripts.verdicts());
+        let control = self.control.as_ref().map_or(&self.nobody, Control::requests);
+        let asked = select.recv(control);
         let director = directing.as_ref().map(|events| select.recv(events.receiver()));
         for events in &routing {
             select.recv(events.receiver());
@@ -245,12 +271,15 @@ impl Running {
             index if index == scripts => operation
                 .recv(self.scripts.verdicts())
                 .map_or(Message::Ended("the thread of the scripts"), Message::Script),
+            index if index == asked => operation
+                .recv(control)
+                .map_or(Message::Ended("the thread of the control socket"), Message::Asked),
             index if Some(index) == director => directing
                 .as_ref()
                 .and_then(|events| operation.recv(events.receiver()).ok())
                 .map_or(Message::Ended("the thread of the virtual servers"), Message::Director),
             index => {
-                let first = director.unwrap_or(scripts) + 1;
+                let first = director.unwrap_or(asked) + 1;
                 routing
                     .get(index.saturating_sub(first))
                     .and_then(|events| operation.recv(events.receiver()).ok())
@@ -277,10 +306,19 @@ impl Running {
                 }
                 readiness::tell("READY=1");
             }
-            Signal::Dump(name) => {
-                log::warn!("{name}: this version writes no dump files, but here:");
-                for line in state::lines(self.routers.as_ref(), self.director.as_ref()) {
-                    log::info!("{line}");
+            Signal::Dump(name, dump) => {
+                let routers = self.routers.as_ref().map(Routers::status).unwrap_or_default();
+                let (file, text) = match dump {
+                    Dump::Data => {
+                        let lines = state::lines(self.routers.as_ref(), self.director.as_ref());
+                        ("keepalived.data", lines.join("\n") + "\n")
+                    }
+                    Dump::Statistics => ("keepalived.stats", dump::statistics(&routers)),
+                    Dump::Json => ("keepalived.json", format!("{}\n", self.json())),
+                };
+                match dump::write(file, &text) {
+                    Ok(path) => log::info!("{name}: written to {}", path.display()),
+                    Err(error) => log::error!("{name}: {file} cannot be written: {error}"),
                 }
             }
         }
@@ -412,6 +450,15 @@ fn pid_files(options: &RunOptions, routes: bool, serves: bool) -> Result<Vec<Pid
     let written: Result<Vec<PidFile>, PidFileError> =
         wanted.into_iter().flatten().map(|path| PidFile::write(Path::new(path))).collect();
     Ok(written?)
+}
+
+/// Not to be asked is no reason not to run.
+fn control(options: &RunOptions) -> Option<Control> {
+    let path = options.control.as_deref().unwrap_or(Path::new(control::DEFAULT_PATH));
+    let refused = |error| {
+        log::warn!("`vipd status` and the like will not work: {}: {error}", path.display());
+    };
+    Control::open(path).map_err(refused).ok()
 }
 
 fn describe(config: &Config, routes: bool, serves: bool) {

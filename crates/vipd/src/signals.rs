@@ -8,8 +8,11 @@ use signal_hook::iterator::{Handle, Signals as Pipe};
 
 /// Signals at which keepalived writes files, beside SIGUSR1 and SIGUSR2: JSON, statistics that start again, and threads. By
 /// default they would kill us. The numbers are those that `keepalived --signum` prints (SIGRTMIN is 34 there).
-const DUMPS: [(i32, &str); 3] =
-    [(JSON, "SIGRTMIN+2"), (STATS_CLEAR, "SIGRTMAX-1"), (64, "SIGRTMAX")];
+const DUMPS: [(i32, &str, Dump); 3] = [
+    (JSON, "SIGRTMIN+2", Dump::Json),
+    (STATS_CLEAR, "SIGRTMAX-1", Dump::Statistics),
+    (64, "SIGRTMAX", Dump::Data),
+];
 const JSON: i32 = 36;
 const STATS_CLEAR: i32 = 63;
 
@@ -20,8 +23,19 @@ pub(crate) enum Signal {
     Stop(&'static str),
     /// SIGHUP: read the configuration again.
     Reload,
-    /// SIGUSR1, SIGUSR2 and others: keepalived writes files then.
-    Dump(&'static str),
+    /// SIGUSR1, SIGUSR2 and others: a file is written.
+    Dump(&'static str, Dump),
+}
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dump {
+    /// What everything does.
+    Data,
+    /// The counters.
+    Statistics,
+    /// Both, for programs.
+    Json,
 }
 
 /// The number of the signal that asks keepalived for something, as its `--signum` prints it; 0 for an unknown name.
@@ -47,7 +61,7 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn start() -> io::Result<Self> {
         let mut pipe = Pipe::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
-        for (number, _) in DUMPS {
+        for (number, ..) in DUMPS {
             pipe.add_signal(number)?;
         }
         let handle = pipe.handle();
@@ -58,14 +72,14 @@ impl Signals {
                     SIGTERM => Signal::Stop("SIGTERM"),
                     SIGINT => Signal::Stop("SIGINT"),
                     SIGHUP => Signal::Reload,
-                    SIGUSR1 => Signal::Dump("SIGUSR1"),
-                    SIGUSR2 => Signal::Dump("SIGUSR2"),
-                    other => Signal::Dump(
-                        DUMPS
-                            .iter()
-                            .find(|(number, _)| *number == other)
-                            .map_or("?", |dump| dump.1),
-                    ),
+                    SIGUSR1 => Signal::Dump("SIGUSR1", Dump::Data),
+                    SIGUSR2 => Signal::Dump("SIGUSR2", Dump::Statistics),
+                    other => {
+                        let known = DUMPS.iter().find(|(number, ..)| *number == other);
+                        known.map_or(Signal::Dump("?", Dump::Data), |(_, name, dump)| {
+                            Signal::Dump(name, *dump)
+                        })
+                    }
                 };
                 if sender.send(message).is_err() {
                     break;

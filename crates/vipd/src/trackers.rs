@@ -14,12 +14,15 @@ use crate::scripts::tracked::Tracked;
 pub(crate) enum Subject {
     /// A `vrrp_script`.
     Script(String),
+    /// The link of an interface, which the router itself watches.
+    Interface(String),
 }
 
 impl core::fmt::Display for Subject {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Script(name) => write!(f, "script {name}"),
+            Self::Interface(name) => f.write_str(name),
         }
     }
 }
@@ -58,9 +61,10 @@ impl Trackers {
             }
         }
         for instance in &config.vrrp_instances {
-            let lines = scripts(config, instance, &runnable);
+            let mut lines = scripts(config, instance, &runnable);
+            lines.extend(interfaces(config, instance));
             for line in &lines {
-                let Subject::Script(name) = &line.subject;
+                let Subject::Script(name) = &line.subject else { continue };
                 let known = trackers.scripts.iter().any(|one| one.name == *name);
                 if let Some(tracked) = runnable.get(name.as_str()).filter(|_| !known) {
                     trackers.scripts.push(tracked.clone());
@@ -79,7 +83,13 @@ impl Trackers {
             let initial = line.initial.unwrap_or(unknown);
             // The range was seen to when the configuration was read.
             let Ok(tracker) = Tracker::new(line.weight) else { return router };
-            router.track(line.subject.to_string(), tracker.reverse(line.reverse).initial(initial))
+            let tracker = tracker.reverse(line.reverse);
+            match &line.subject {
+                Subject::Interface(name) => router.track_interface(name, tracker),
+                Subject::Script(_) => {
+                    router.track(line.subject.to_string(), tracker.initial(initial))
+                }
+            }
         })
     }
 
@@ -144,6 +154,32 @@ fn scripts(
         let initial = tracked.init_fail.then_some(Condition::Down);
         let subject = Subject::Script(track.name.value.clone());
         lines.push(Line { subject, weight, reverse, initial });
+    }
+    lines
+}
+
+/// The interfaces of an instance and of its sync group, each once. Its own one is watched anyway.
+fn interfaces(config: &Config, instance: &VrrpInstance) -> Vec<Line> {
+    let name = &instance.name.value;
+    let group = group_of(config, name);
+    let of_group = group.map(|group| group.track_interfaces.as_slice()).unwrap_or_default();
+    let own = instance.interface.as_ref().map(|interface| interface.value.as_str());
+    let mut lines: Vec<Line> = Vec::new();
+    for track in instance.track_interfaces.iter().chain(of_group) {
+        let interface = &track.name.value;
+        let subject = Subject::Interface(interface.clone());
+        if own == Some(interface) || lines.iter().any(|line| line.subject == subject) {
+            continue;
+        }
+        let mut weight = track.weight.map_or(0, |weight| weight.value);
+        if weight != 0 && group.is_some_and(|group| group.tracking_weight.is_none()) {
+            log::warn!(
+                "{name}: the weight of interface {interface} does not count in a sync group; its loss is a fault"
+            );
+            weight = 0;
+        }
+        let reverse = track.reverse.is_some();
+        lines.push(Line { subject, weight, reverse, initial: None });
     }
     lines
 }

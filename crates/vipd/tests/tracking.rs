@@ -132,6 +132,45 @@ fn without_a_first_success_it_does_not_take_part() {
     }
 }
 
+/// A host with a second link, whose instance tracks it.
+fn with_second_link(daemon: &Daemon, track: &str) -> (Node, Namespace, Capture, Process) {
+    let (node, outside) = (Node::new().unwrap(), Namespace::new().unwrap());
+    for link in ["eth0", "eth1"] {
+        lab::veth(&node, link, &outside, link).unwrap();
+    }
+    node.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
+    let capture = Capture::open(&outside, "eth0", Filter::Failover).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("test.conf");
+    let lines = format!("track_interface {{\n{track}\n}}\nadvert_int");
+    std::fs::write(&path, fast("web", 9, "192.0.2.109").replace("advert_int", &lines)).unwrap();
+    let process = daemon.start(&node, &path).unwrap();
+    let first = capture.find(PATIENCE, Advertisement::of).unwrap();
+    assert!(first.is_some(), "{}: {}", daemon.name(), process.log());
+    (node, outside, capture, process)
+}
+
+#[test]
+fn a_tracked_interface_is_a_fault_or_changes_the_priority() {
+    lab::need!(netns, root, keepalived);
+    for daemon in both() {
+        for (track, bad) in [("eth1", 0), ("eth1 weight -30", 70)] {
+            let (_node, outside, capture, mut process) = with_second_link(&daemon, track);
+            let until = |priority: u8| {
+                let with = |one: &Advertisement| one.priority() == priority;
+                let one =
+                    capture.find(PATIENCE, |frame| Advertisement::of(frame).filter(with)).unwrap();
+                assert!(one.is_some(), "{} {priority}: {}", daemon.name(), process.log());
+            };
+            outside.ip("link set eth1 down").unwrap();
+            until(bad);
+            outside.ip("link set eth1 up").unwrap();
+            until(100);
+            assert_eq!(process.terminate().unwrap().code(), Some(0), "{}", process.log());
+        }
+    }
+}
+
 /// vipd alone: what 2.2.7 cannot do (it takes a program that vanished for a success), and what only ours needs to show.
 #[test]
 fn a_script_that_vanishes_or_hangs_has_failed() {

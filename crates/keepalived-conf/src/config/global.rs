@@ -51,6 +51,8 @@ pub struct Global {
     pub down_timer_adverts: Option<Spanned<u8>>,
     /// `vrrp_lower_prio_no_advert`: lower advertisements are not answered at once.
     pub lower_prio_no_advert: Option<Spanned<bool>>,
+    /// `vrrp_higher_prio_send_advert`: a master that yields says so.
+    pub higher_prio_send_advert: Option<Spanned<bool>>,
     /// `vrrp_garp_interval`: spacing of gratuitous ARPs on one interface; default none.
     pub garp_interval: Option<Spanned<Duration>>,
     /// `vrrp_gna_interval`: the same for neighbour advertisements.

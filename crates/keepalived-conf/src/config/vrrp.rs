@@ -265,6 +265,14 @@ pub struct VrrpInstance {
     pub down_timer_adverts: Option<Spanned<u8>>,
     /// `lower_prio_no_advert`, over that of `global_defs`.
     pub lower_prio_no_advert: Option<Spanned<bool>>,
+    /// `higher_prio_send_advert`, over that of `global_defs`.
+    pub higher_prio_send_advert: Option<Spanned<bool>>,
+    /// `use_vmac`, with the name of the interface if it is written.
+    pub use_vmac: Option<Spanned<Option<String>>>,
+    /// `vmac_xmit_base`: advertisements leave from the interface below.
+    pub vmac_xmit_base: Option<Span>,
+    /// `no_accept`: packets for the addresses are not taken.
+    pub no_accept: Option<Span>,
     /// `dont_track_primary`: the loss of the instance's own link is no fault.
     pub dont_track_primary: Option<Span>,
     /// Keyword and name.

@@ -98,18 +98,12 @@ impl Scope for Global {
         value("vrrp_garp_master_refresh_repeat", 1, |cx, global, st| {
             global.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
         }),
-        idle(
-            "bursts come at once and after 5 s",
-            value("vrrp_garp_lower_prio_delay", 1, |cx, global, st| {
-                global.garp.lower_prio_delay = cx.seconds(st, 0, 24 * HOUR, "5 s");
-            }),
-        ),
-        idle(
-            "a burst has 5 packets",
-            value("vrrp_garp_lower_prio_repeat", 1, |cx, global, st| {
-                global.garp.lower_prio_repeat = cx.number(st, 0, u32::MAX, "5");
-            }),
-        ),
+        value("vrrp_garp_lower_prio_delay", 1, |cx, global, st| {
+            global.garp.lower_prio_delay = cx.seconds(st, 0, 24 * HOUR, "5 s");
+        }),
+        value("vrrp_garp_lower_prio_repeat", 1, |cx, global, st| {
+            global.garp.lower_prio_repeat = cx.number(st, 0, u32::MAX, "5");
+        }),
         value("vrrp_garp_interval", 1, |cx, global, st| {
             global.garp_interval = cx.seconds(st, 0, HOUR, "0");
         }),
@@ -125,7 +119,9 @@ impl Scope for Global {
         values("vrrp_lower_prio_no_advert", 0, 1, |cx, global, st| {
             global.lower_prio_no_advert = cx.boolean(st);
         }),
-        named("vrrp_higher_prio_send_advert", "a master that yields is silent"),
+        values("vrrp_higher_prio_send_advert", 0, 1, |cx, global, st| {
+            global.higher_prio_send_advert = cx.boolean(st);
+        }),
         named("vrrp_owner_ignore_adverts", "owners listen"),
         named(
             "vrrp_check_unicast_src",
@@ -139,12 +135,9 @@ impl Scope for Global {
             "advertisements go to ff02::12",
             value("vrrp_mcast_group6", 1, |cx, _, st| group(cx, st)),
         ),
-        idle(
-            "elections start at once",
-            value("vrrp_startup_delay", 1, |cx, global, st| {
-                global.vrrp_startup_delay = cx.seconds(st, 1_000, HOUR, "0");
-            }),
-        ),
+        value("vrrp_startup_delay", 1, |cx, global, st| {
+            global.vrrp_startup_delay = cx.seconds(st, 1_000, HOUR, "0");
+        }),
         named("vrrp_delay_after_boot", "elections start at once"),
         named("vrrp_notify_priority_changes", "priority changes are not notified"),
         named("log_unknown_vrids", "foreign virtual routers are not logged"),

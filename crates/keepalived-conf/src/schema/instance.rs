@@ -54,22 +54,16 @@ impl Scope for VrrpInstance {
         named("no_virtual_ipaddress", "an instance needs an address"),
         value("nopreempt", 0, |_, instance, st| instance.nopreempt = Some(st.keyword.span)),
         value("preempt", 0, |_, instance, _| instance.nopreempt = None),
-        idle(
-            "a higher priority takes over without delay",
-            value("preempt_delay", 1, |cx, instance, st| {
-                instance.preempt_delay =
-                    cx.seconds(st, 0, 1_000_000_000, "0").or(instance.preempt_delay);
-            }),
-        ),
+        value("preempt_delay", 1, |cx, instance, st| {
+            instance.preempt_delay =
+                cx.seconds(st, 0, 1_000_000_000, "0").or(instance.preempt_delay);
+        }),
         block("track_script", 0, 0, |cx, instance, _, content| {
             instance.track_scripts.extend(track::read(cx, content));
         }),
-        idle(
-            "only the instance's own interface is watched",
-            block("track_interface", 0, 0, |cx, instance, _, content| {
-                instance.track_interfaces.extend(track::read(cx, content));
-            }),
-        ),
+        block("track_interface", 0, 0, |cx, instance, _, content| {
+            instance.track_interfaces.extend(track::read(cx, content));
+        }),
         named("track_file", "the file is not watched"),
         named("track_process", "the process is not watched"),
         named("track_bfd", "no BFD session is watched"),
@@ -89,9 +83,15 @@ impl Scope for VrrpInstance {
         }),
         named("mcast_dst_ip", "advertisements go to the standard group"),
         named("track_src_ip", "the source address is not watched"),
-        named("use_vmac", NO_VMAC),
+        values("use_vmac", 0, 2, |_, instance, st| {
+            // A second word is the MAC address, which is the standard one here.
+            let name = st.arguments.first().map(|word| word.text.clone());
+            instance.use_vmac = Some(Spanned::new(name, st.keyword.span));
+        }),
         named("use_vmac_addr", NO_VMAC),
-        named("vmac_xmit_base", NO_VMAC),
+        value("vmac_xmit_base", 0, |_, instance, st| {
+            instance.vmac_xmit_base = Some(st.keyword.span);
+        }),
         named("use_ipvlan", NO_VMAC),
         named("vrf", "the interface is used in its own routing domain"),
         value("dont_track_primary", 0, |_, instance, st| {
@@ -109,18 +109,12 @@ impl Scope for VrrpInstance {
         value("garp_master_refresh_repeat", 1, |cx, instance, st| {
             instance.garp.master_refresh_repeat = cx.number(st, 0, u32::MAX, "1");
         }),
-        idle(
-            "bursts come at once and after 5 s",
-            value("garp_lower_prio_delay", 1, |cx, instance, st| {
-                instance.garp.lower_prio_delay = cx.seconds(st, 0, DAY, "5 s");
-            }),
-        ),
-        idle(
-            "a burst has 5 packets",
-            value("garp_lower_prio_repeat", 1, |cx, instance, st| {
-                instance.garp.lower_prio_repeat = cx.number(st, 0, u32::MAX, "5");
-            }),
-        ),
+        value("garp_lower_prio_delay", 1, |cx, instance, st| {
+            instance.garp.lower_prio_delay = cx.seconds(st, 0, DAY, "5 s");
+        }),
+        value("garp_lower_prio_repeat", 1, |cx, instance, st| {
+            instance.garp.lower_prio_repeat = cx.number(st, 0, u32::MAX, "5");
+        }),
         named("garp_extra_if", "gratuitous ARPs go out on the address's interface only"),
         named("vmac_garp_intvl", "gratuitous ARPs go out on the address's interface only"),
         value("down_timer_adverts", 1, |cx, instance, st| {
@@ -131,10 +125,12 @@ impl Scope for VrrpInstance {
         values("lower_prio_no_advert", 0, 1, |cx, instance, st| {
             instance.lower_prio_no_advert = cx.boolean(st);
         }),
-        named("higher_prio_send_advert", "a master that yields is silent"),
+        values("higher_prio_send_advert", 0, 1, |cx, instance, st| {
+            instance.higher_prio_send_advert = cx.boolean(st);
+        }),
         named("owner_ignore_adverts", "owners listen"),
-        value("accept", 0, |_, _, _| {}),
-        named("no_accept", "addresses answer while they are held"),
+        value("accept", 0, |_, instance, _| instance.no_accept = None),
+        value("no_accept", 0, |_, instance, st| instance.no_accept = Some(st.keyword.span)),
         named("strict_mode", "nothing is refused for it"),
         named("skip_check_adv_addr", "a different address list is counted and never refused"),
         named("v3_checksum_as_v2", "checksums cover the pseudo header"),

@@ -26,12 +26,9 @@ impl Scope for SyncGroup {
             "no mail is sent",
             values("smtp_alert", 0, 1, |cx, group, st| group.smtp_alert = cx.boolean(st)),
         ),
-        idle(
-            "a failing interface does not affect the group",
-            block("track_interface", 0, 0, |cx, group, _, content| {
-                group.track_interfaces.extend(track::read(cx, content));
-            }),
-        ),
+        block("track_interface", 0, 0, |cx, group, _, content| {
+            group.track_interfaces.extend(track::read(cx, content));
+        }),
         block("track_script", 0, 0, |cx, group, _, content| {
             group.track_scripts.extend(track::read(cx, content));
         }),

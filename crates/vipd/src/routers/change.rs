@@ -108,6 +108,24 @@ impl Routers {
         Ok(summary)
     }
 
+    /// What [`Routers::reload`] would do, as lines.
+    pub(crate) fn preview(&self, new: &Plan) -> String {
+        let steps = Steps::between(&self.plan, new);
+        let mut lines = Vec::new();
+        let mut tell = |name: &str, what: &str| lines.push(format!("{name}: {what}\n"));
+        for name in &steps.changed {
+            tell(name, "changes while it runs");
+        }
+        for name in &steps.removed {
+            let again = steps.replaced.contains(name);
+            tell(name, if again { "leaves, and starts again" } else { "leaves" });
+        }
+        for name in steps.added.iter().chain(steps.replaced.difference(&steps.removed)) {
+            tell(name, "comes");
+        }
+        if lines.is_empty() { "virtual routers stay as they are\n".into() } else { lines.concat() }
+    }
+
     fn build(
         &self,
         new: &Plan,
