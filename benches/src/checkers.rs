@@ -14,8 +14,9 @@ use healthcheck::{Check, CheckId, Driver, Http, Kind, Outcome, Request, Timing};
 use lab::Node;
 use reactor::{Clock, Events, Interest, Reactor, Token};
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::daemons::Result;
+use crate::daemons::{Result, pass};
 use crate::sink::PORT;
 
 /// Servers of one virtual server in keepalived's configuration.
@@ -34,12 +35,14 @@ pub struct Load {
 
 /// Who checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the two that are compared")]
+#[expect(clippy::exhaustive_enums, reason = "those that are compared")]
 pub enum Checker {
     /// This project's driver.
     Ours,
     /// keepalived.
     Keepalived,
+    /// Nobody: sockets that connect and are closed, at the same pace. It is what the kernel takes for a TCP check at least.
+    Floor,
 }
 
 fn address(number: u32) -> Ipv4Addr {
@@ -76,10 +79,10 @@ impl Load {
     }
 
     /// The words with which this program is started again to check.
-    fn words(self) -> [String; 4] {
+    fn words(self) -> [String; 3] {
         let kind = if self.pages { "http" } else { "tcp" };
         let interval = self.interval.as_millis().to_string();
-        ["drive".into(), kind.into(), self.targets.to_string(), interval]
+        [kind.into(), self.targets.to_string(), interval]
     }
 
     /// From the words.
@@ -128,6 +131,26 @@ pub fn drive(load: Load) -> Result<()> {
     }
 }
 
+/// Connects and closes until it is killed.
+pub fn floor(load: Load) -> Result<()> {
+    let step = Duration::from_millis(10);
+    let steps = u32::try_from(load.interval.as_millis() / step.as_millis())?;
+    let (mut open, mut next, mut due) = (Vec::new(), 0, Clock::now());
+    loop {
+        open.clear(); // a reset each
+        for number in (next..next + load.targets / steps).map(|number| number % load.targets) {
+            let socket =
+                Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+            socket.set_linger(Some(Duration::ZERO))?;
+            let _under_way = socket.connect(&SocketAddr::from((address(number), PORT)).into());
+            open.push(socket);
+        }
+        next = (next + load.targets / steps) % load.targets;
+        due += step;
+        pass(due.saturating_duration_since(Clock::now()));
+    }
+}
+
 /// A checker that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -144,6 +167,7 @@ impl Checker {
         match self {
             Self::Ours => "lvs-healthcheck",
             Self::Keepalived => "keepalived",
+            Self::Floor => "connect and close alone",
         }
     }
 
@@ -151,9 +175,10 @@ impl Checker {
     pub fn start(self, node: &Node, load: Load) -> Result<Running> {
         let files = tempfile::tempdir()?;
         let (mut command, text) = match self {
-            Self::Ours => {
+            Self::Ours | Self::Floor => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.args(load.words());
+                let order = if self == Self::Ours { "drive" } else { "floor" };
+                command.arg(order).args(load.words());
                 (command, "is down")
             }
             Self::Keepalived => {

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use reactor::{Clock, Events, Reactor, Registration, Timers};
+use reactor::{Clock, Events, KeyHash, Reactor, Registration, Timers};
 
 use crate::process::Child;
 use crate::{Check, CheckId, Failure, Local, Outcome};
@@ -93,12 +93,12 @@ pub struct Driver {
     reactor: Reactor,
     batch: Events,
     timers: Timers<ProbeKey>,
-    checks: HashMap<CheckId, Subscription>,
-    probes: HashMap<ProbeKey, Probe>,
+    checks: HashMap<CheckId, Subscription, KeyHash>,
+    probes: HashMap<ProbeKey, Probe, KeyHash>,
     /// Equal checks are one probe.
     by_check: HashMap<Check, ProbeKey>,
     /// Programs whose run is over (its time was up, or the check was removed) and which have to end.
-    dying: HashMap<ProbeKey, Dying>,
+    dying: HashMap<ProbeKey, Dying, KeyHash>,
     /// Opened with the first file check.
     watch: Option<Watch>,
     last_key: ProbeKey,
@@ -126,10 +126,10 @@ impl Driver {
             reactor: Reactor::new()?,
             batch: Events::with_capacity(BATCH),
             timers: Timers::new(),
-            checks: HashMap::new(),
-            probes: HashMap::new(),
+            checks: HashMap::default(),
+            probes: HashMap::default(),
             by_check: HashMap::new(),
-            dying: HashMap::new(),
+            dying: HashMap::default(),
             watch: None,
             last_key: watch::KEY,
             queue: VecDeque::new(),

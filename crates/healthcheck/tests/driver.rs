@@ -362,3 +362,27 @@ fn the_watchdog_tells_of_a_driver_that_nobody_steps() {
     bench.settle();
     assert_eq!(late(&bench, 3600), Duration::ZERO);
 }
+
+#[test]
+fn runs_that_are_nearly_due_start_together() {
+    let mut bench = Bench::new();
+    let (_listener, address) = listen();
+    let second = Duration::from_secs(1);
+    let times = |delay| {
+        Timing::new()
+            .start_jitter(Duration::ZERO)
+            .start_delay(delay)
+            .interval(second)
+            .retry_interval(second)
+    };
+    let delays = [second, second + Duration::from_millis(9), second + Duration::from_millis(11)];
+    for (id, delay) in (1..).zip(delays) {
+        let check = Check::new(address, Kind::Tcp).timing(times(delay));
+        bench.driver.add(bench.now, CheckId(id), check);
+    }
+    bench.advance();
+    let started: Vec<_> = bench.settle().iter().map(|event| event.id.0).collect();
+    assert_eq!(started, [1, 2], "a hundredth of the interval early, and not more");
+    bench.advance();
+    assert_eq!(bench.settle().len(), 1);
+}

@@ -176,3 +176,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn intervals_from_the_start_keep_their_grid() {
+    let from_start = timing().from_start(true);
+    // The run takes half a second.
+    let pauses = |timing: Timing, results: &str| -> Vec<_> {
+        play(timing, results).into_iter().map(|(_, pause)| pause).collect()
+    };
+    let half = Duration::from_millis(500);
+    assert_eq!(pauses(from_start, "uud"), [INTERVAL - half, INTERVAL - half, RETRY - half]);
+    // Longer than the interval: the starts in between go by, none is made up for.
+    let short = from_start.interval(Duration::from_millis(200));
+    assert_eq!(pauses(short, "uu"), [Duration::from_millis(100); 2]);
+    assert_eq!(pauses(short.from_start(false), "u"), [Duration::from_millis(200)]);
+}
+
+#[test]
+fn jitter_lengthens_pauses_and_differs() {
+    let most = Duration::from_secs(1);
+    let pauses: Vec<_> =
+        play(timing().jitter(most), "uuuuuuuu").into_iter().map(|(_, pause)| pause).collect();
+    assert!(pauses.iter().all(|pause| (INTERVAL..=INTERVAL + most).contains(pause)), "{pauses:?}");
+    assert!(pauses.windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
+}
+
+#[test]
+fn the_first_success_may_decide() {
+    let three = NonZeroU32::new(3).unwrap();
+    let down = timing().initial(Outcome::Down).rise(three);
+    let changes = |timing: Timing, results: &str| -> Vec<_> {
+        play(timing, results).into_iter().map(|(change, _)| change).collect()
+    };
+    let none = Change::None;
+    assert_eq!(changes(down, "uuu"), [none, none, UP]);
+    let first = down.first_success_decides(true);
+    assert_eq!(changes(first, "u"), [UP]);
+    assert_eq!(changes(first, "duuu"), [Change::Confirmed, none, none, UP], "the very first only");
+}
+
+#[test]
+fn fall_and_keepalived_s_rule_are_other_names() {
+    let two = NonZeroU32::new(2).unwrap();
+    assert_eq!(timing().fall(two), timing().retries(1));
+    let theirs = timing().rise(two).first_failure_decides(false).keepalived_retry(2, RETRY);
+    assert_eq!(theirs, timing());
+    let changes: Vec<_> = play(theirs, "dudddu").into_iter().map(|(change, _)| change).collect();
+    assert_eq!(changes, [DOWN, UP, Change::None, Change::None, DOWN, UP]);
+}
+
+#[test]
+fn a_run_that_is_hastened_is_due_at_once() {
+    let now = Clock::now();
+    let mut schedule = Schedule::new(now, timing().start_delay(INTERVAL), 1);
+    schedule.hasten(now + RETRY);
+    assert_eq!(schedule.poll_timeout(), Some(now + RETRY));
+    schedule.hasten(now + INTERVAL);
+    assert_eq!(schedule.poll_timeout(), Some(now + RETRY), "never later");
+    schedule.handle_started(now + RETRY);
+    schedule.hasten(now + RETRY);
+    assert_eq!(schedule.poll_timeout(), None, "a run is under way");
+}

@@ -41,12 +41,14 @@
 
 mod clock;
 mod events;
+mod hash;
 mod poll;
 mod timers;
 mod waker;
 
 pub use clock::Clock;
 pub use events::{Event, Events};
+pub use hash::{KeyHash, KeyHasher};
 pub use poll::{Interest, Reactor, Registration, Token};
 pub use timers::Timers;
 pub use waker::Waker;

@@ -1,10 +1,11 @@
 //! A heap of deadlines by key.
 
 use core::cmp::Ordering;
-use core::hash::{BuildHasherDefault, Hash, Hasher};
+use core::hash::Hash;
 use std::collections::HashMap;
-
 use std::time::Instant;
+
+use crate::KeyHash;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<K, T> {
@@ -28,41 +29,8 @@ impl<K, T: Ord> Entry<K, T> {
 pub struct Timers<K, T = Instant> {
     /// A binary heap: no entry is before its parent.
     heap: Vec<Entry<K, T>>,
-    position: HashMap<K, usize, BuildHasherDefault<Quick>>,
+    position: HashMap<K, usize, KeyHash>,
     next_order: u64,
-}
-
-/// A hasher for keys that nobody chooses in order to make it slow: they are indices of ours.
-#[derive(Clone, Copy, Debug, Default)]
-struct Quick(u64);
-
-impl Hasher for Quick {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            self.write_u64(u64::from_ne_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The odd number next to 2^64 divided by the golden ratio; a rotation brings its high bits to the low ones.
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(u64::try_from(word).unwrap_or(u64::MAX));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl<K, T> Default for Timers<K, T> {
