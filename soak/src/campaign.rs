@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::kind::Kind;
 use crate::pair::Pair;
 use crate::router::Without;
-use crate::rules::{Rules, Side};
+use crate::rules::{Mode, Rules, Side};
 use crate::stall::Stalls;
 use crate::tally::Tally;
 use crate::trial::{Broken, Trial};
@@ -187,6 +187,9 @@ impl Trial<'_> {
             if self.pair.present(side).map_err(lab)?.contains(&true) {
                 left.push(format!("addresses on {side}"));
             }
+            let interfaces = self.pair.interfaces(side).map_err(lab)?;
+            let made = interfaces.into_iter().filter(|name| name != "lo" && name != "eth0");
+            left.extend(made.map(|name| format!("interface {name} on {side}")));
         }
         let runs = |id: &u32| std::path::Path::new(&format!("/proc/{id}")).exists();
         left.extend(processes.iter().filter(|id| runs(id)).map(|id| format!("process {id}")));
@@ -219,7 +222,12 @@ impl Trial<'_> {
 /// The rules of a pair: who is better, and whether that counts.
 fn draw_rules(rng: &mut fastrand::Rng) -> Rules {
     let priorities = [[200, 100], [100, 200], [100, 100], [254, 1]];
-    Rules { priorities: priorities[rng.usize(..priorities.len())], preempt: rng.bool() }
+    let mode = match rng.u8(..4) {
+        0 => Mode::Unicast,
+        1 if lab::need::check("macvlan").is_ok() => Mode::VirtualMac,
+        _ => Mode::Multicast,
+    };
+    Rules { priorities: priorities[rng.usize(..priorities.len())], preempt: rng.bool(), mode }
 }
 
 fn choose(kinds: &[Kind], rng: &mut fastrand::Rng) -> Kind {
@@ -276,10 +284,11 @@ fn control_one(
     let mut rng = fastrand::Rng::with_seed(seed);
     let without = kind.protection();
     // Two owners do not hear each other; else the sleeper has to be better, not to yield anyway.
-    let rules = match without {
-        Without::Ears => Rules { priorities: [255, 255], preempt: false },
-        _ => Rules { priorities: [200, 100], preempt: false },
+    let priorities = match without {
+        Without::Ears => [255, 255],
+        _ => [200, 100],
     };
+    let rules = Rules { priorities, preempt: false, mode: Mode::Multicast };
     let mut pair = Pair::new(rules, &[without]).map_err(lab)?;
     let first = pair.start(Side::A).map_err(lab)?;
     let mut trial = Trial {

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use lab::{Bridge, Capture, Filter, Frame, Namespace};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::rules::Side;
-
 /// The switch's port that it is plugged into.
 pub(crate) const PORT: &str = "port-c";
 /// Its own address.
@@ -40,8 +38,8 @@ impl Client {
         Ok(Self { _namespace: namespace, arp, echo, mac })
     }
 
-    /// Asks the network who has an address and collects the hosts that say they do, until `enough` have or nobody else answers.
-    pub(crate) fn who_has(&self, address: Ipv4Addr) -> io::Result<Vec<Side>> {
+    /// Asks the network who has an address, and collects the MAC addresses of all who say they do.
+    pub(crate) fn who_has(&self, address: Ipv4Addr) -> io::Result<Vec<[u8; 6]>> {
         drop(self.arp.drain()?);
         let mut frame = vec![0xff; 6];
         frame.extend(self.mac);
@@ -59,10 +57,8 @@ impl Client {
         while let Some(frame) =
             self.arp.next(patience.min(end.saturating_duration_since(Instant::now())))?
         {
-            if let Some(side) = answer(&frame, address)
-                && !hosts.contains(&side)
-            {
-                hosts.push(side);
+            if let Some(mac) = answer(&frame, address) {
+                hosts.push(mac);
                 patience = PATIENCE / 10;
             }
         }
@@ -113,10 +109,9 @@ impl Client {
 }
 
 /// Who answers for this address, if the frame is such an answer.
-fn answer(frame: &Frame, address: Ipv4Addr) -> Option<Side> {
+fn answer(frame: &Frame, address: Ipv4Addr) -> Option<[u8; 6]> {
     let arp = frame.payload();
     let is_reply = arp.get(6..8) == Some(&[0, 2]) && arp.get(14..18) == Some(&address.octets());
     let to_us = arp.get(24..28) == Some(&ADDRESS.octets());
-    let mac = arp.get(8..14).filter(|_| is_reply && to_us)?;
-    Side::BOTH.into_iter().find(|side| side.mac() == mac)
+    arp.get(8..14).filter(|_| is_reply && to_us)?.try_into().ok()
 }

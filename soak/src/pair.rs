@@ -73,6 +73,8 @@ impl Pair {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("router").arg("--run").arg(self.run_directory(side));
         command.args(["--priority", &self.rules.priority(side).to_string()]);
+        command.args(["--mode", &self.rules.mode.name()]);
+        command.args(["--peer", &side.other().address().to_string()]);
         if self.rules.preempt {
             command.arg("--preempt");
         }
@@ -155,6 +157,15 @@ impl Pair {
         let output = self.host(side).output(Command::new("ip").args(["-o", "-4", "addr"]))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(VIPS.map(|vip| text.contains(&format!(" {vip}/"))))
+    }
+
+    /// The interfaces of a host.
+    pub(crate) fn interfaces(&self, side: Side) -> io::Result<Vec<String>> {
+        let output = self.host(side).output(Command::new("ip").args(["-o", "link"]))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // `2: eth0@if7: <BROADCAST ...`
+        let name = |line: &str| line.split([':', '@']).nth(1).map(|name| name.trim().to_owned());
+        Ok(text.lines().filter_map(name).collect())
     }
 
     /// What the routers said, for people.

@@ -1,14 +1,15 @@
 //! The process under test: one router of a pair, to be killed, stopped and starved.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
-use vrrp::{OwnerReception, VirtualRouter, Vrid};
+use vrrp::{OwnerReception, VirtualMac, VirtualRouter, Vrid};
 
 use crate::naive;
-use crate::rules::{INTERVAL, VIPS, VRID};
+use crate::rules::{INTERVAL, Mode, VIPS, VRID};
 
 /// Run one router on `eth0` until SIGTERM
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,11 @@ pub(crate) struct Arguments {
     pub(crate) priority: u8,
     #[arg(long)]
     pub(crate) preempt: bool,
+    #[arg(long)]
+    pub(crate) mode: Mode,
+    /// The address of the other one
+    #[arg(long)]
+    pub(crate) peer: IpAddr,
     /// The directory of the journals
     #[arg(long)]
     pub(crate) run: PathBuf,
@@ -59,19 +65,26 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
     let Ok(mut signals) = Signals::new([SIGTERM]) else { return ExitCode::FAILURE };
     let vrid = Vrid::new(VRID).expect("a constant that is a VRID");
-    let mut web =
-        VirtualRouter::new("web", vrid, "eth0")
-            .priority(arguments.priority)
-            .preempt_mode(arguments.preempt)
-            .advertisement_interval(INTERVAL)
-            .addresses(VIPS.map(|vip| {
-                format!("{vip}/24").parse().expect("an address that is formatted as one")
-            }))
-            .candidate(true)
-            .late_wake_rule(!without(Without::LateWake))
-            .track_link(!without(Without::TrackLink))
-            // Off by default: hosts would go on asking the loser of a partition for seconds.
-            .advertise_before_yielding(!without(Without::LastWord));
+    let mode = arguments.mode;
+    let mut web = VirtualRouter::new("web", vrid, "eth0")
+        .priority(arguments.priority)
+        .preempt_mode(arguments.preempt)
+        .advertisement_interval(INTERVAL)
+        .addresses(VIPS.map(|vip| {
+            format!("{vip}/{}", mode.prefix()).parse().expect("an address that is formatted as one")
+        }))
+        .candidate(true)
+        .late_wake_rule(!without(Without::LateWake))
+        .track_link(!without(Without::TrackLink))
+        // Off by default: hosts would go on asking the loser of a partition for seconds.
+        .advertise_before_yielding(!without(Without::LastWord));
+    match mode {
+        Mode::Multicast => {}
+        Mode::Unicast => web = web.unicast([arguments.peer]),
+        Mode::VirtualMac => {
+            web = web.virtual_mac(VirtualMac::new().interface(mode.device()));
+        }
+    }
     if without(Without::Ears) {
         web = web.owner_reception(OwnerReception::Never);
     }

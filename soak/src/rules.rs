@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// The virtual addresses, each with the prefix length 24.
+/// The virtual addresses.
 pub(crate) const VIPS: [Ipv4Addr; 2] =
     [Ipv4Addr::new(192, 0, 2, 100), Ipv4Addr::new(192, 0, 2, 101)];
 /// The virtual router.
@@ -73,12 +73,57 @@ impl std::fmt::Display for Side {
     }
 }
 
+/// How the two reach each other, and where the virtual addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Advertisements go to the group, the addresses are on `eth0`.
+    Multicast,
+    /// Advertisements go to the other one.
+    Unicast,
+    /// The addresses have the virtual MAC address, on an interface of their own.
+    VirtualMac,
+}
+
+impl Mode {
+    /// The interface that the virtual addresses are on.
+    pub(crate) fn device(self) -> &'static str {
+        match self {
+            Self::Multicast | Self::Unicast => "eth0",
+            Self::VirtualMac => "web0",
+        }
+    }
+
+    /// Their prefix length.
+    pub(crate) fn prefix(self) -> u8 {
+        match self {
+            Self::Multicast | Self::Unicast => 24,
+            Self::VirtualMac => 32,
+        }
+    }
+
+    /// The MAC address that answers for them on a host.
+    pub(crate) fn mac(self, side: Side) -> [u8; 6] {
+        match self {
+            Self::Multicast | Self::Unicast => side.mac(),
+            // RFC 9568 §7.3.
+            Self::VirtualMac => [0, 0, 0x5e, 0, 1, VRID],
+        }
+    }
+
+    /// As it is written on the command line.
+    pub(crate) fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self);
+        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// How the pair is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// Of A and of B.
     pub(crate) priorities: [u8; 2],
     pub(crate) preempt: bool,
+    pub(crate) mode: Mode,
 }
 
 impl Rules {
@@ -110,6 +155,6 @@ impl std::fmt::Display for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [a, b] = self.priorities;
         let preempt = if self.preempt { "preempting" } else { "not preempting" };
-        write!(f, "priorities {a} and {b}, {preempt}")
+        write!(f, "priorities {a} and {b}, {preempt}, {}", self.mode.name())
     }
 }

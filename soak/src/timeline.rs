@@ -13,7 +13,7 @@ pub(crate) enum What {
     /// An advertisement came in at the switch's port.
     Advertisement { from: Side, priority: u8 },
     /// A gratuitous ARP for a virtual address came in at the switch's port.
-    Announcement { from: Side, vip: usize },
+    Announcement { mac: [u8; 6], vip: usize },
     /// A host's kernel has a virtual address, or has it no longer.
     Address { on: Side, vip: usize, present: bool },
     /// The campaign did something.
@@ -35,8 +35,8 @@ impl fmt::Display for What {
             Self::Advertisement { from, priority } => {
                 write!(f, "{from} advertises priority {priority}")
             }
-            Self::Announcement { from, vip } => {
-                write!(f, "{from} announces {}", VIPS[*vip])
+            Self::Announcement { mac, vip } => {
+                write!(f, "{mac:02x?} announces {}", VIPS[*vip])
             }
             Self::Address { on, vip, present: true } => write!(f, "{on} has {}", VIPS[*vip]),
             Self::Address { on, vip, present: false } => {

@@ -204,10 +204,10 @@ impl Trial<'_> {
         }
         for vip in VIPS {
             let who = self.pair.client.who_has(vip)?;
-            let verdict = if who == [master] {
+            let verdict = if who == [self.pair.rules.mode.mac(master)] {
                 Ok(())
             } else {
-                Err(format!("{who:?} answer for {vip}, and {master} is Master"))
+                Err(format!("{who:02x?} answer for {vip}, and {master} is Master"))
             };
             self.judge(from, lab::now(), verdict)?;
             let number = self.rng.u16(..);

@@ -106,11 +106,11 @@ fn observe(
 }
 
 fn note(frame: &Frame, timeline: &Timeline, latest: &Latest) {
-    let Some(from) = Side::BOTH.into_iter().find(|side| frame.source_mac() == Some(side.mac()))
-    else {
-        return;
+    let side = |address: Option<&[u8]>| {
+        Side::BOTH.into_iter().find(|side| address == Some(&side.address().octets()))
     };
     if let Some(priority) = priority(frame) {
+        let Some(from) = side(frame.payload().get(12..16)) else { return };
         timeline.push(frame.at, What::Advertisement { from, priority });
         latest.set(from, frame.bytes.clone());
     } else if frame.is_arp() {
@@ -118,7 +118,8 @@ fn note(frame: &Frame, timeline: &Timeline, latest: &Latest) {
         let vip = VIPS.iter().position(|vip| sender == Some(&vip.octets()));
         // Of a gratuitous one the target is the sender (RFC 5227 §3).
         if let Some(vip) = vip.filter(|_| frame.payload().get(24..28) == sender) {
-            timeline.push(frame.at, What::Announcement { from, vip });
+            let mac = frame.source_mac().unwrap_or_default();
+            timeline.push(frame.at, What::Announcement { mac, vip });
         }
     }
 }

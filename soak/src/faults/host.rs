@@ -34,8 +34,10 @@ impl Trial<'_> {
             one => vec![VIPS[usize::from(one - 1)]],
         };
         let from = self.timeline().act(format!("somebody deletes {stolen:?} on {side}"));
+        let mode = self.pair.rules.mode;
+        let (prefix, device) = (mode.prefix(), mode.device());
         let commands: Vec<String> =
-            stolen.iter().map(|vip| format!("addr del {vip}/24 dev eth0")).collect();
+            stolen.iter().map(|vip| format!("addr del {vip}/{prefix} dev {device}")).collect();
         self.pair.host(side).ip_batch(commands.iter().map(String::as_str))?;
         let gone = lab::now();
         self.settle(gone, INTERVAL)?;
