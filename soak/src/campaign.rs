@@ -214,8 +214,9 @@ impl Trial<'_> {
         let now = lab::now();
         let said = self.pair.said();
         let timeline = self.timeline().draw(begin.saturating_sub(BEFORE), now, begin, said);
-        let stall = self.stalls.longest(begin.saturating_sub(BEFORE), now);
-        format!("FAILED at {what}: {wrong}{window}; longest stall {stall:?}\n{timeline}")
+        let (stall, dropped) = self.stalls.worst(begin.saturating_sub(BEFORE), now);
+        let machine = format!("longest stall {stall:?}, {dropped} packets dropped by the kernel");
+        format!("FAILED at {what}: {wrong}{window}; {machine}\n{timeline}")
     }
 }
 

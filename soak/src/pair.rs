@@ -152,6 +152,11 @@ impl Pair {
         plug_in(&self.switch, self.host(side), side)
     }
 
+    /// After a host has forgotten its neighbours.
+    pub(crate) fn acquaint(&self, side: Side) -> io::Result<()> {
+        acquaint(self.host(side), side)
+    }
+
     /// Which of the virtual addresses a host has now, by its own kernel.
     pub(crate) fn present(&self, side: Side) -> io::Result<[bool; VIPS.len()]> {
         let output = self.host(side).output(Command::new("ip").args(["-o", "-4", "addr"]))?;
@@ -192,9 +197,21 @@ impl Pair {
 /// A cable from the switch to `eth0` of a host, with its addresses.
 fn plug_in(switch: &Bridge, host: &Namespace, side: Side) -> io::Result<()> {
     switch.attach(host, "eth0", side.port())?;
-    let mac = side.mac().map(|octet| format!("{octet:02x}")).join(":");
+    let mac = written(side.mac());
     host.ip_batch([
         format!("link set eth0 address {mac}").as_str(),
         format!("addr add {}/24 dev eth0", side.address()).as_str(),
-    ])
+    ])?;
+    acquaint(host, side)
+}
+
+/// Tells a host the MAC address of the other one. Linux asks for one that was away once a second and keeps packets for it
+/// meanwhile, which is too long for unicast at our interval, and not what is tested.
+fn acquaint(host: &Namespace, side: Side) -> io::Result<()> {
+    let (address, mac) = (side.other().address(), written(side.other().mac()));
+    host.ip(&format!("neigh replace {address} lladdr {mac} dev eth0 nud permanent"))
+}
+
+fn written(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
 }

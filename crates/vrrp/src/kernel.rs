@@ -247,8 +247,13 @@ impl Router {
             let link = link.and_then(|()| kernel.link(&name).map_err(|error| with_causes(&error)));
             match link {
                 Ok(link) => drop(links.insert(link)),
-                // It stays away from the election, without its interface; the next news of a link try again.
-                Err(error) => log::error!("{}: {error}", instance.name),
+                // It stays away from the election, without its interface, until it can be made.
+                Err(error) => {
+                    self.changes.links = true;
+                    if self.look_at.is_none() {
+                        log::error!("{}: {error}", instance.name);
+                    }
+                }
             }
         }
         if !missing.is_empty() {

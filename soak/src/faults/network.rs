@@ -28,6 +28,7 @@ impl Trial<'_> {
         self.away(side, from, down, pause)?;
         self.timeline().act(format!("{side} has its link again"));
         self.set_link(side, how, "up")?;
+        self.pair.acquaint(side)?;
         let up = lab::now();
         if side != self.master {
             return self.settle_unchanged(from, up);
