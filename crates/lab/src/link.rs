@@ -1,6 +1,7 @@
 //! Cables and switches: veth pairs and bridges.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::namespace::Namespace;
 
@@ -18,6 +19,10 @@ pub fn veth(
     ])?;
     right.ip(&format!("link set {right_name} up"))
 }
+
+/// The index of the next port. Linux tells of a carrier at once where an interface and its other end have different indices, and else
+/// not more than once a second (`linkwatch_urgent_event`, net/core/link_watch.c): two namespaces that count from 1 may agree.
+static NEXT_PORT: AtomicU32 = AtomicU32::new(10_001);
 
 /// A switch: a bridge in a namespace of its own, without spanning tree or learning delays.
 #[derive(Debug)]
@@ -38,9 +43,10 @@ impl Bridge {
 
     /// Plugs `node` in: its interface is `name`, the switch's port is `port` (15 letters at most).
     pub fn attach(&self, node: &Namespace, name: &str, port: &str) -> io::Result<()> {
-        let path = node.path();
+        let (path, index) = (node.path(), NEXT_PORT.fetch_add(1, Ordering::Relaxed));
         self.namespace.ip_batch([
-            format!("link add {port} type veth peer name {name} netns {path}").as_str(),
+            format!("link add {port} index {index} type veth peer name {name} netns {path}")
+                .as_str(),
             format!("link set {port} master br0 up").as_str(),
         ])?;
         node.ip(&format!("link set {name} up"))
