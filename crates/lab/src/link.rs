@@ -21,7 +21,7 @@ pub fn veth(
 }
 
 /// The index of the next port. Linux tells of a carrier at once where an interface and its other end have different indices, and else
-/// not more than once a second (`linkwatch_urgent_event`, net/core/link_watch.c): two namespaces that count from 1 may agree.
+/// not more than once a second (`linkwatch_urgent_event`, `net/core/link_watch.c`): two namespaces that count from 1 may agree.
 static NEXT_PORT: AtomicU32 = AtomicU32::new(10_001);
 
 /// A switch: a bridge in a namespace of its own, without spanning tree or learning delays.
