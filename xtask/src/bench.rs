@@ -26,6 +26,8 @@ enum What {
     Scale,
     /// Health checks beside keepalived: processor time, memory, detection of dying servers
     Checks,
+    /// A third host throws packets at a pair beside keepalived: takeovers, log lines, processor time for each
+    Flood,
     /// Time to read and to write an advertisement
     Codec,
     /// Time that an election takes for an input and what follows from it
@@ -47,20 +49,21 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Failover => "failover",
         What::Idle => "idle",
         What::Scale => "scale",
+        What::Flood => "flood",
         What::Checks => "checks",
         What::Codec => "codec",
         What::Election => "election",
         What::Crowd => "crowd",
         What::Director => "director",
     };
-    if matches!(arguments.what, What::Failover | What::Idle | What::Scale) {
+    if matches!(arguments.what, What::Failover | What::Idle | What::Scale | What::Flood) {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
     }
     if arguments.what == What::Checks {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::CC])?;
     }
     let mut bench = Command::new(host::build_binary("benches", name, true)?);
-    if matches!(arguments.what, What::Idle | What::Scale) {
+    if matches!(arguments.what, What::Idle | What::Scale | What::Flood) {
         bench.arg(host::build_binary("vipd", "vipd", true)?);
     }
     Ok(host::exit_code(host::status(bench.args(&arguments.rest))?))

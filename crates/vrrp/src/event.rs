@@ -102,7 +102,8 @@ pub enum EventKind {
         /// The address; of many the first three, and how many more.
         address: String,
     },
-    /// Advertisements were lost because the receive queue was full.
+    /// Advertisements were lost because the receive queue of the interface was full: told once a second, for a few of the virtual
+    /// routers there.
     ReceiveQueueOverflow,
     /// Datagrams for this virtual router are discarded for this cause. Told of the first at once, and then at most once a
     /// minute: the statistics have the exact numbers at any time.

@@ -46,6 +46,9 @@ const MAX_BACKLOG: usize = 16_384;
 /// How long addresses are worked on and announced in one turn; what is left is done in the next one.
 const WORK: Duration = Duration::from_millis(1);
 
+/// The virtual routers on a flooded interface that tell of it.
+const OVERFLOWS_TOLD: usize = 4;
+
 /// After so many datagrams, Masters whose advertisement is due send it.
 const FAIRNESS: usize = 64;
 
@@ -526,7 +529,7 @@ impl Router {
 
     fn overflowed(&mut self, port: usize) {
         self.overflows += 1;
-        // A flood is told of once a second.
+        // A flood is told of once a second, and not by hundreds.
         let now = self.shared.now();
         let tell = self.overflow_told.is_none_or(|told| now >= told + Duration::from_secs(1));
         if tell {
@@ -534,12 +537,14 @@ impl Router {
         }
         let members =
             self.shared.ports.get(port).map(|port| port.members.clone()).unwrap_or_default();
-        for index in members {
-            if let Some(instance) = self.instances.get(index).filter(|_| tell) {
+        for (number, index) in members.into_iter().enumerate() {
+            let told = self.instances.get(index).filter(|_| tell && number < OVERFLOWS_TOLD);
+            if let Some(instance) = told {
                 self.shared.events.emit(&instance.name, EventKind::ReceiveQueueOverflow);
             }
-            self.with(index, Instance::handle_overflow);
+            self.act(index, Instance::handle_overflow);
         }
+        self.finish_sends();
     }
 
     /// Lets one virtual router act, sends what it has to say, and notes its next deadline.
