@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Time from a master's end to the virtual address on the other router
     Failover,
+    /// Thousands of addresses of one virtual router beside keepalived: present, announced, released
+    Addresses,
     /// What daemons use while nothing happens: wake-ups, system calls, processor time, memory
     Idle,
     /// Many virtual routers beside keepalived: system calls, processor time, memory, start, takeover
@@ -47,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let name = match arguments.what {
         What::Instructions => return instructions(&arguments.rest),
         What::Failover => "failover",
+        What::Addresses => "addresses",
         What::Idle => "idle",
         What::Scale => "scale",
         What::Flood => "flood",
@@ -56,7 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Crowd => "crowd",
         What::Director => "director",
     };
-    if matches!(arguments.what, What::Failover | What::Idle | What::Scale | What::Flood) {
+    if matches!(
+        arguments.what,
+        What::Failover | What::Addresses | What::Idle | What::Scale | What::Flood
+    ) {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::STRACE])?;
     }
     if arguments.what == What::Checks {
