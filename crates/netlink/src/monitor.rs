@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::error::{MonitorError, RequestError};
 use crate::message::{Messages, NLMSG_OVERRUN};
+use crate::socket::Socket;
 use crate::sys;
 use crate::transport::{Received, Transport};
 
@@ -105,6 +106,19 @@ impl Monitor {
                 .map_err(|errno| failed("setsockopt", errno))?;
         }
         Ok(Self { transport })
+    }
+
+    /// From now on leaves out notifications of these types that follow from requests of `socket`, whose results its owner knows. Not all of the
+    /// kernel's notifications tell whose request they follow from: those of IPv6 addresses do not, and come as before.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Socket`].
+    pub fn ignore(&mut self, socket: &Socket, types: [u16; 2]) -> Result<(), RequestError> {
+        let failed =
+            |call| move |errno: Errno| RequestError::Socket { call, errno: errno.raw_os_error() };
+        let port = socket.port().map_err(failed("getsockname"))?;
+        self.transport.ignore(port, types).map_err(failed("setsockopt"))
     }
 
     /// Hands waiting notifications to `each` (type, payload) without blocking.

@@ -126,6 +126,10 @@ impl Socket {
         Ok(())
     }
 
+    pub(crate) fn port(&self) -> Result<u32, Errno> {
+        self.transport.port()
+    }
+
     /// Sends many requests with few system calls; the result at index `i` belongs to `requests[i]`.
     ///
     /// A batch is not atomic: each request succeeds or fails by itself, in order, and those after

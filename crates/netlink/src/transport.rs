@@ -68,6 +68,37 @@ impl Transport {
         sys::set_option(&self.fd, option, value)
     }
 
+    /// The number by which the kernel knows this socket, which stands in the news of what it has asked for.
+    pub(crate) fn port(&self) -> Result<u32, Errno> {
+        let address = rustix::net::getsockname(&self.fd)?;
+        Ok(SocketAddrNetlink::try_from(address)?.pid())
+    }
+
+    /// Leaves out news of this type that follow from requests of that port.
+    pub(crate) fn ignore(&self, port: u32, message_types: [u16; 2]) -> Result<(), Errno> {
+        // Offsets in struct nlmsghdr. The instructions read in the network's order what is in the machine's.
+        const TYPE: u32 = 4;
+        const PORT: u32 = 12;
+        const LOAD_HALF: u16 = 0x28;
+        const LOAD_WORD: u16 = 0x20;
+        const JUMP_EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        let [first, second] =
+            message_types.map(|kind| u32::from(u16::from_be_bytes(kind.to_ne_bytes())));
+        let port = u32::from_be_bytes(port.to_ne_bytes());
+        let program = [
+            (LOAD_HALF, 0, 0, TYPE),
+            (JUMP_EQUAL, 1, 0, first),
+            (JUMP_EQUAL, 0, 3, second),
+            (LOAD_WORD, 0, 0, PORT),
+            (JUMP_EQUAL, 0, 1, port),
+            (RETURN, 0, 0, 0),
+            (RETURN, 0, 0, u32::MAX),
+        ];
+        let mut program = program.map(|(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k });
+        sys::attach_filter(&self.fd, &mut program)
+    }
+
     /// Makes the send buffer large enough for a datagram of `octets`, as far as we may; the kernel doubles the number.
     pub(crate) fn make_room(&self, octets: usize) -> Result<(), Errno> {
         const DEFAULT: usize = 128 * 1024;

@@ -3,10 +3,8 @@
 
 use core::time::Duration;
 
-/// A request that took longer makes the next one half as large.
-const SLOW: Duration = Duration::from_millis(1);
-/// A request that took less makes the next one twice as large.
-const FAST: Duration = Duration::from_micros(250);
+/// What a request is to take.
+const AIM: Duration = Duration::from_micros(800);
 const LARGEST: usize = 64;
 const FIRST: usize = 16;
 
@@ -19,8 +17,8 @@ const FIRST: usize = 16;
 ///
 /// let mut size = ChunkSize::default();
 /// assert_eq!(size.get(), 16);
-/// size.handle_duration(Duration::from_millis(3)); // the chunk took so long
-/// assert_eq!(size.get(), 8);
+/// size.handle_duration(Duration::from_millis(1)); // the chunk took so long
+/// assert_eq!(size.get(), 12);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkSize(usize);
@@ -38,13 +36,13 @@ impl ChunkSize {
         self.0
     }
 
-    /// A chunk of this size took so long.
+    /// A chunk of this size took so long: the next one is as large as fits into 0.8 ms at that rate, and at most twice as large or half as
+    /// large as this one.
     pub fn handle_duration(&mut self, took: Duration) {
-        if took > SLOW {
-            self.0 = (self.0 / 2).max(1);
-        } else if took < FAST {
-            self.0 = self.0.saturating_mul(2).min(LARGEST);
-        }
+        let took = took.as_nanos().max(1);
+        let fits = AIM.as_nanos().saturating_mul(u128::try_from(self.0).unwrap_or(1)) / took;
+        let fits = usize::try_from(fits).unwrap_or(LARGEST);
+        self.0 = fits.clamp(self.0.div_ceil(2), self.0.saturating_mul(2)).clamp(1, LARGEST);
     }
 }
 
@@ -53,20 +51,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_when_slow_and_never_reaches_zero() {
+    fn follows_the_rate_and_never_reaches_zero() {
         let mut size = ChunkSize::default();
-        let sizes: Vec<usize> = (0..6)
-            .map(|_| {
-                size.handle_duration(Duration::from_micros(1001));
-                size.get()
-            })
-            .collect();
-        assert_eq!(sizes, [8, 4, 2, 1, 1, 1]);
-        for _ in 0..10 {
-            size.handle_duration(Duration::from_micros(100));
+        let mut take = |each: u64| {
+            let took = Duration::from_micros(each * u64::try_from(size.get()).unwrap());
+            size.handle_duration(took);
+            size.get()
+        };
+        assert_eq!([take(100), take(100), take(100)], [8, 8, 8], "0.8 ms at this rate");
+        assert_eq!(
+            [take(10), take(10), take(10), take(10)],
+            [16, 32, 64, 64],
+            "at most twice, and the largest"
+        );
+        assert_eq!([take(5_000), take(5_000), take(5_000)], [32, 16, 8], "at most half");
+        assert_eq!([take(5_000), take(5_000), take(5_000), take(5_000)], [4, 2, 1, 1]);
+    }
+
+    #[test]
+    fn any_duration_will_do() {
+        let mut size = ChunkSize::default();
+        for took in [Duration::ZERO, Duration::MAX, Duration::ZERO] {
+            size.handle_duration(took);
+            assert!((1..=LARGEST).contains(&size.get()));
         }
-        assert_eq!(size.get(), LARGEST);
-        size.handle_duration(Duration::from_millis(1));
-        assert_eq!(size.get(), LARGEST, "between the two nothing changes");
     }
 }

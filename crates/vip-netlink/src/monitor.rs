@@ -9,6 +9,7 @@ use netlink::message_type::{
 use netlink::{Group, MonitorError, Progress};
 
 use crate::address::{Address, PresentAddress, codec};
+use crate::client::Client;
 use crate::error::QueryError;
 use crate::link;
 use crate::route::{self, Route};
@@ -117,6 +118,18 @@ impl Monitor {
     pub fn listening(listen: Listen, octets: usize) -> Result<Self, QueryError> {
         let inner = netlink::Monitor::with_receive_buffer(groups(listen), octets);
         Ok(Self { inner: inner.map_err(QueryError::Open)? })
+    }
+
+    /// From now on leaves out [`Event::AddressAdded`] and [`Event::AddressRemoved`] of IPv4 addresses that follow from what this client adds and removes:
+    /// it knows, and of thousands each costs as much as half of the change itself. Left out are then also the secondary
+    /// addresses that the kernel removes together with a primary one, where `promote_secondaries` is not set.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Open`].
+    pub fn ignore_changes_of(&mut self, client: &Client) -> Result<(), QueryError> {
+        let types = [RTM_NEWADDR, RTM_DELADDR];
+        self.inner.ignore(&client.socket, types).map_err(QueryError::Open)
     }
 
     /// Hands waiting events to `each`, in order, without blocking. [`Progress::More`]: there are more, call again.

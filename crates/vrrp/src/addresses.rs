@@ -79,6 +79,8 @@ pub(crate) struct Addresses {
     chunk: ChunkSize,
     /// An owner's addresses are the interface's own: those that were there stay when we leave.
     keep_foreign: bool,
+    /// The kernel may have removed more than it was told to.
+    pub(crate) doubt: bool,
 }
 
 impl Addresses {
@@ -97,6 +99,7 @@ impl Addresses {
             retired: VecDeque::new(),
             chunk: ChunkSize::default(),
             keep_foreign,
+            doubt: false,
         }
     }
 
@@ -246,6 +249,7 @@ impl Addresses {
         let addresses = self.select(chunk);
         let mut gone = Vec::with_capacity(chunk.len());
         let promotion = Promotion::begin(&addresses, links, self.journal.as_mut());
+        self.doubt |= promotion.is_doubtful;
         let results = kernel.remove(&addresses);
         promotion.end(self.journal.as_mut());
         for (index, result) in chunk.iter().zip(results) {

@@ -292,7 +292,7 @@ impl RouterBuilder {
         }
         let mut reactor = open("the event loop", Reactor::new())?;
         // The monitor before the tables, so that nothing falls between.
-        let monitor = Monitor::open()?;
+        let mut monitor = Monitor::open()?;
         open("the event loop", reactor.register(&monitor, Interest::Readable, router::MONITOR))?;
         let mut kernel = Client::open()?;
         let links = Links::new(kernel.links()?);
@@ -310,6 +310,7 @@ impl RouterBuilder {
         let mut refusal = Refusal::default();
         let (devices, removed) = self.devices(&mut kernel, &links, &mut journals, &mut refusal)?;
         let links = Links::new(kernel.links()?);
+        monitor.ignore_changes_of(&kernel)?;
         let present = kernel.addresses()?;
         let ports = self.ports(&mut reactor, &links)?;
         let announcer = Announcer::open()?;
@@ -348,6 +349,7 @@ impl RouterBuilder {
             announcer,
             links,
             pacer: Pacer::new(),
+            doubt: false,
             devices,
             refusal,
             ports,
@@ -379,6 +381,8 @@ impl RouterBuilder {
         if self.remove_orphans {
             router.remove_orphans(&self.run_directory);
         }
+        // Without what was left; there is no news of what we remove ourselves.
+        let present = router.shared.kernel.addresses().unwrap_or(present);
         router.begin(&present);
         Ok(router)
     }

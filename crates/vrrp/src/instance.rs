@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     /// The rates of announcements on each interface.
     pub(crate) pacer: Pacer,
+    /// The kernel may have removed more addresses than it was told to, of which there is no news.
+    pub(crate) doubt: bool,
     pub(crate) devices: Devices,
     pub(crate) refusal: Refusal,
     pub(crate) ports: Vec<Port>,

@@ -79,6 +79,12 @@ impl Router {
         Ok(())
     }
 
+    /// Addresses may have gone of which there will be no news.
+    pub(crate) fn doubt_addresses(&mut self) {
+        (self.changes.held, self.changes.sources) = (true, true);
+        self.look_at = Some(self.shared.now());
+    }
+
     /// For virtual routers that have routes or rules: listens to what others do to them. Nobody else needs to hear of a full
     /// routing table's news.
     pub(crate) fn listen_to_routes(&mut self) -> Result<(), BuildError> {

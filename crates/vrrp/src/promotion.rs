@@ -18,6 +18,8 @@ const SYSCTL: &str = "sysctl ";
 #[must_use]
 pub(crate) struct Promotion {
     changes: Vec<SysctlChange>,
+    /// It could not be set everywhere: other addresses may go together with these.
+    pub(crate) is_doubtful: bool,
 }
 
 impl Promotion {
@@ -27,24 +29,30 @@ impl Promotion {
         links: &Links,
         journal: Option<&mut Journal>,
     ) -> Self {
-        let Some(journal) = journal else { return Self::default() };
         let in_subnet =
             addresses.iter().filter(|address| address.ip().is_ipv4() && address.prefix_len() < 32);
         let interfaces: BTreeSet<u32> = in_subnet.map(Address::interface).collect();
+        let Some(journal) = journal else {
+            return Self { is_doubtful: !interfaces.is_empty(), ..Self::default() };
+        };
         let names = interfaces.into_iter().filter_map(|index| links.by_index(index));
-        let plan = |name: &str| SysctlChange::plan_ipv4(name, "promote_secondaries", "1").ok();
-        let mut changes = Vec::new();
-        for change in names.filter_map(|link| plan(&link.name)).filter(SysctlChange::is_needed) {
-            if journal.record(&entry(&change)).is_err() {
+        let mut promotion = Self::default();
+        for name in names.map(|link| &link.name) {
+            let Ok(change) = SysctlChange::plan_ipv4(name, "promote_secondaries", "1") else {
+                promotion.is_doubtful = true;
+                continue;
+            };
+            if !change.is_needed() {
                 continue;
             }
-            if change.apply().is_ok() {
-                changes.push(change);
+            if journal.record(&entry(&change)).is_ok() && change.apply().is_ok() {
+                promotion.changes.push(change);
             } else {
                 drop(journal.forget(&entry(&change)));
+                promotion.is_doubtful = true;
             }
         }
-        Self { changes }
+        promotion
     }
 
     /// After the removal.

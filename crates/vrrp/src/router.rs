@@ -336,6 +336,9 @@ impl Router {
             self.obey(command);
         }
         self.act_on_deadlines();
+        if core::mem::take(&mut self.shared.doubt) {
+            self.doubt_addresses();
+        }
         Ok(())
     }
 

@@ -137,3 +137,37 @@ fn after_an_overrun_reading_again_gives_the_truth() {
     );
     assert_eq!(events.len(), 1, "news from before the loss: {events:?}");
 }
+
+#[test]
+fn what_a_client_does_itself_can_be_left_out() {
+    lab::need!(netns);
+    let cable = Cable::new();
+    let (mut ours, mut other) = (cable.client(), cable.client());
+    let mut monitor = cable.here.run(Monitor::open).unwrap();
+    monitor.ignore_changes_of(&ours).unwrap();
+    let address = |last: u8| cable.address(&format!("192.0.2.{last}/24"));
+    for client in [&mut ours, &mut other] {
+        assert_eq!(client.add(&[address(1)]), [Ok(Change::Made)]);
+        assert_eq!(client.remove(&[address(1)]), [Ok(Change::Made)]);
+    }
+    // By the one what the other adds, and the other way round.
+    assert_eq!(other.add(&[address(2)]), [Ok(Change::Made)]);
+    assert_eq!(ours.remove(&[address(2)]), [Ok(Change::Made)]);
+    cable.here.ip("address add 192.0.2.3/24 dev eth0").unwrap();
+    let mut seen = Vec::new();
+    let told = lab::eventually(PATIENCE, || {
+        let mut note = |event| {
+            if let Event::AddressAdded(present) = &event {
+                seen.push((true, present.address.ip()));
+            }
+            if let Event::AddressRemoved(address) = &event {
+                seen.push((false, address.ip()));
+            }
+        };
+        monitor.poll(&mut note).unwrap();
+        seen.iter().any(|(_, ip)| *ip == address(3).ip()).then_some(())
+    });
+    assert!(told.is_some());
+    let expected = [(true, 1), (false, 1), (true, 2), (true, 3)];
+    assert_eq!(seen, expected.map(|(added, last)| (added, address(last).ip())));
+}

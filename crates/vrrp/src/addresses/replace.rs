@@ -106,6 +106,7 @@ impl Addresses {
         };
         let addresses: Vec<Address> = chunk.iter().filter_map(address).collect();
         let promotion = Promotion::begin(&addresses, links, self.journal.as_mut());
+        self.doubt |= promotion.is_doubtful;
         let results = kernel.remove(&chunk);
         promotion.end(self.journal.as_mut());
         let (mut step, mut gone) = (Step::default(), Vec::with_capacity(chunk.len()));

@@ -26,6 +26,7 @@ impl Instance {
         if self.addresses.is_working() {
             shared.transmit();
             let step = self.addresses.step(&mut shared.kernel, &shared.links);
+            shared.doubt |= core::mem::take(&mut self.addresses.doubt);
             for index in &step.added {
                 self.schedule.handle_present(*index, &self.addresses.held);
             }

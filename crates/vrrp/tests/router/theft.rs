@@ -147,3 +147,41 @@ fn a_backup_does_not_mind() {
     a.shutdown().unwrap();
     b.shutdown().unwrap();
 }
+
+/// Linux removes the secondary addresses of a subnet with its primary one, and where `/proc/sys` cannot be written nothing keeps it
+/// from that.
+#[test]
+fn an_address_that_goes_with_another_one_of_ours_is_taken_back() {
+    lab::need!(netns);
+    let (node, switch) = (lab::Node::new().unwrap(), lab::Bridge::new().unwrap());
+    switch.attach(&node, "eth0", "port-a").unwrap();
+    node.ip("addr add 192.0.2.1/24 dev eth0").unwrap();
+    node.sysctl("net/ipv4/conf/eth0/promote_secondaries", "0").unwrap();
+    let read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys";
+    let mounted = node.output(std::process::Command::new("sh").args(["-c", read_only])).unwrap();
+    assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
+    let run = tempfile::tempdir().unwrap();
+    let one = |name: &str, vrid, address: &str| {
+        VirtualRouter::new(name, vrrp::Vrid::new(vrid).unwrap(), "eth0")
+            .advertisement_interval(INTERVAL)
+            .address(address.parse().unwrap())
+            .candidate(true)
+    };
+    let (first, second) = ("198.51.100.1/24", "198.51.100.2/24");
+    let start = |router| {
+        let builder = vrrp::Router::builder().run_directory(run.path()).virtual_router(router);
+        builder.virtual_router(one("second", 2, second).start_delay(INTERVAL * 8)).start()
+    };
+    let router = node.run(|| start(one("first", 1, first))).unwrap();
+    wait(&node, first, true);
+    wait(&node, second, true);
+    assert!(crate::support::addresses(&node).contains("198.51.100.2/24 scope global secondary"));
+    let events = router.events();
+    router.handle().remove("first").unwrap();
+    wait(&node, second, true);
+    let lost = |event: Event| matches!(event.kind, EventKind::AddressLost { .. }).then_some(());
+    core::iter::from_fn(|| events.recv_timeout(PATIENCE)).find_map(lost).expect("it was away");
+    wait(&node, second, true);
+    assert!(!has(&node, first));
+    router.shutdown().unwrap();
+}
