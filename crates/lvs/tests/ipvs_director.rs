@@ -1,137 +1,30 @@
-//! Against a real kernel with `ip_vs`. Witnesses: `ipvsadm`, and a client that connects to the virtual address.
-//!
-//! ```text
-//!   client 10.0.0.2 ──── 10.0.0.1 director 10.1.0.1 ──── 10.1.0.11, 10.1.0.12 two real servers
-//!                        10.0.0.100 virtual address                (masquerading: they answer through the director)
-//! ```
+//! Against a real kernel with `ip_vs`: see `network`.
 #![expect(clippy::unwrap_used, reason = "a failed helper of a test is a failed test")]
+
+mod network;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command as Process;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use ipvs::{
     Client, Command, Destination, DestinationKey, ForwardingMethod, Scheduler, Service, ServiceKey,
     SyncDaemon, Table,
 };
-use lab::Namespace;
 use lvs::{
     Config, Director, EventKind, Events, Kernel, KernelError, Outcome, RealServer, ServiceConfig,
     Timing, Traffic,
 };
+use network::{FOREIGN, Lab, PATIENCE};
 use reactor::Clock;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const ONE: &str = "10.1.0.11:8080";
 const TWO: &str = "10.1.0.12:8080";
-const VIRTUAL: &str = "10.0.0.100:80";
-const FOREIGN: &str = "TCP 10.0.0.101:80 sh";
 
 const INTERVAL: Duration = Duration::from_millis(200);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-
-struct Lab {
-    client: Namespace,
-    director: Namespace,
-    servers: Namespace,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let [client, director, servers] = [(); 3].map(|()| Namespace::new().unwrap());
-        lab::veth(&client, "eth0", &director, "eth0").unwrap();
-        lab::veth(&director, "eth1", &servers, "eth0").unwrap();
-        client.ip("addr add 10.0.0.2/24 dev eth0").unwrap();
-        director
-            .ip_batch([
-                "addr add 10.0.0.1/24 dev eth0",
-                "addr add 10.0.0.100/32 dev eth0",
-                "addr add 10.1.0.1/24 dev eth1",
-            ])
-            .unwrap();
-        director.sysctl("net/ipv4/ip_forward", "1").unwrap();
-        servers
-            .ip_batch([
-                "addr add 10.1.0.11/24 dev eth0",
-                "addr add 10.1.0.12/24 dev eth0",
-                "route add default via 10.1.0.1",
-            ])
-            .unwrap();
-        let lab = Self { client, director, servers };
-        lab.ipvsadm("-A -t 10.0.0.101:80 -s sh"); // somebody else's
-        lab
-    }
-
-    fn ipvsadm(&self, arguments: &str) -> String {
-        let output =
-            self.director.output(Process::new("ipvsadm").args(arguments.split(' '))).unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "ipvsadm {arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What `ipvsadm` lists, without headings and connection counts.
-    fn listed(&self) -> BTreeSet<String> {
-        self.ipvsadm("-Ln")
-            .lines()
-            .filter(|line| !line.contains("RemoteAddress"))
-            .map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
-            .filter(|line| ["TCP", "->"].iter().any(|object| line.starts_with(object)))
-            .collect()
-    }
-
-    /// The names of the servers that so many connections reach, one after the other.
-    fn reached(&self, connections: usize) -> Vec<String> {
-        self.client.run(|| {
-            (0..connections)
-                .map(|_| {
-                    let address: SocketAddr = VIRTUAL.parse().unwrap();
-                    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-                    let mut name = String::new();
-                    stream.read_to_string(&mut name).unwrap();
-                    name
-                })
-                .collect()
-        })
-    }
-
-    fn serve(&self, address: &'static str) -> Server {
-        Server::start(self.servers.run(|| TcpListener::bind(address).unwrap()), address)
-    }
-}
-
-/// A server that says its name to everybody.
-struct Server {
-    listener: Arc<TcpListener>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    fn start(listener: TcpListener, name: &'static str) -> Self {
-        let listener = Arc::new(listener);
-        let accepting = Arc::clone(&listener);
-        let thread = std::thread::spawn(move || {
-            while let Ok((mut stream, _)) = accepting.accept() {
-                // A check has reset its connection by now.
-                drop(stream.write_all(name.as_bytes()));
-            }
-        });
-        Self { listener, thread: Some(thread) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap(); // ends the accept
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
 
 fn service(port: u16) -> ServiceConfig {
     let key = ServiceKey::tcp([10, 0, 0, 100].into(), port);
