@@ -139,6 +139,12 @@ impl Campaign<'_> {
         servers.find(|server| server.destination == real).unwrap().weight
     }
 
+    /// Whether somebody else lives and takes connections: one that has just returned is not in the table yet.
+    fn others_serve(&self, server: u8) -> bool {
+        let mut others = self.running.keys().filter(|other| **other != server);
+        others.any(|other| self.weight(*other).is_some_and(|weight| weight.value() > 0))
+    }
+
     fn kill(&mut self, server: u8) {
         let death = self.random.choice([Death::Refuses, Death::Silent, Death::Drained]).unwrap();
         if death == Death::Drained {
@@ -178,7 +184,7 @@ impl Campaign<'_> {
             let is_dead = self.dead.contains_key(&server);
             match self.random.u8(0..3) {
                 0 if is_dead => self.revive(server),
-                0 | 1 if !is_dead && self.running.len() > 1 => self.kill(server),
+                0 | 1 if !is_dead && self.others_serve(server) => self.kill(server),
                 2 => {
                     let weight = Some(Weight::from(self.random.u16(1..8)));
                     let handle = self.director.handle();

@@ -19,6 +19,7 @@ pub struct ServiceConfig {
     pub(crate) max_ejected_percent: u8,
     pub(crate) slow_start: Option<SlowStart>,
     pub(crate) drain_removed: Option<Duration>,
+    pub(crate) tell_start: bool,
     pub(crate) tell_end: bool,
 }
 
@@ -35,6 +36,7 @@ impl ServiceConfig {
             max_ejected_percent: 100,
             slow_start: None,
             drain_removed: None,
+            tell_start: false,
             tell_end: false,
         }
     }
@@ -59,8 +61,8 @@ impl ServiceConfig {
         Self { quorum, ..self }
     }
 
-    /// The quorum is lost below `quorum - hysteresis`, or when nothing is up, and regained at `quorum + hysteresis`; default 0,
-    /// and less than the quorum.
+    /// The quorum is lost below `quorum - hysteresis`, or when nothing is up, and gained at `quorum + hysteresis`, at the start, too;
+    /// default 0, and less than the quorum.
     #[must_use]
     pub fn hysteresis(self, hysteresis: u32) -> Self {
         Self { hysteresis, ..self }
@@ -92,6 +94,12 @@ impl ServiceConfig {
     #[must_use]
     pub fn drain_removed(self, deadline: Duration) -> Self {
         Self { drain_removed: Some(deadline), ..self }
+    }
+
+    /// Whether the quorum at the start is told as if it had been the other way before, as gained or as lost; default not.
+    #[must_use]
+    pub fn tell_start(self, tell_start: bool) -> Self {
+        Self { tell_start, ..self }
     }
 
     /// Whether the end of the director is told as real servers going down and the quorum being lost; default not.
@@ -141,8 +149,8 @@ impl SorryServer {
         Self { standby, ..self }
     }
 
-    /// Whether real servers that are up when the quorum is lost stay, with weight 0, for the connections they have. If not they are
-    /// removed and their connections end.
+    /// Whether real servers that are up when the quorum is lost stay, with weight 0, for the connections they have; default yes. If not they
+    /// are removed and their connections end, except those with [`WhenDown::Quiesce`](crate::WhenDown::Quiesce).
     #[must_use]
     pub const fn keep_connections(self, keep_connections: bool) -> Self {
         Self { keep_connections, ..self }

@@ -27,10 +27,12 @@ pub(crate) struct Group {
     /// What was last made known as wanted; `None`: nothing yet.
     wanted: Option<Vec<Destination>>,
     count_at: Option<Instant>,
+    /// Whether the quorum is to be told though it has not changed.
+    untold: bool,
 }
 
 impl Group {
-    /// A pool whose quorum is what its servers are worth at this moment: this is not told as a change.
+    /// A pool that begins with the quorum that its servers are worth at this moment; whether that is told as a change is configured.
     pub(crate) fn new(
         name: ServiceKey,
         config: ServiceConfig,
@@ -45,14 +47,17 @@ impl Group {
             held: 0,
             wanted: None,
             count_at: None,
+            untold: false,
         };
-        group.quorum = group.alive() >= u64::from(group.config.quorum) && group.alive() > 0;
+        group.quorum = group.alive() >= group.enough();
+        group.untold = group.config.tell_start;
         group
     }
 
     /// The same pool, differently configured: it keeps whether it has a quorum.
     pub(crate) fn with_state_of(self, before: &Self) -> Self {
-        Self { quorum: before.quorum, held: before.held, ejected: before.ejected, ..self }
+        let Self { quorum, ejected, held, untold, .. } = *before;
+        Self { quorum, ejected, held, untold, ..self }
     }
 
     /// The sum of the weights of those that are up.
@@ -87,22 +92,27 @@ impl Group {
         true
     }
 
+    /// The weight at which the quorum is gained.
+    fn enough(&self) -> u64 {
+        u64::from(self.config.quorum).saturating_add(self.config.hysteresis.into()).max(1)
+    }
+
     fn judge_quorum(&mut self, told: &mut impl FnMut(EventKind)) {
         let (alive, service) = (self.alive(), self.name);
         let quorum = self.config.quorum;
         let least = u64::from(quorum.saturating_sub(self.config.hysteresis)).max(1);
-        let enough = u64::from(quorum).saturating_add(self.config.hysteresis.into()).max(1);
+        let enough = self.enough();
         let after = if self.quorum { alive >= least } else { alive >= enough };
-        if after == self.quorum {
+        let changed = core::mem::replace(&mut self.quorum, after) != after;
+        if !changed && !core::mem::take(&mut self.untold) {
             return;
         }
-        self.quorum = after;
         told(if after {
             EventKind::QuorumGained { service, alive, quorum }
         } else {
             EventKind::QuorumLost { service, alive, quorum }
         });
-        if let Some(sorry) = self.config.sorry {
+        if let Some(sorry) = self.config.sorry.filter(|_| changed) {
             let destination = sorry.destination.key();
             told(EventKind::SorryServer { service, destination, serving: !after });
         }

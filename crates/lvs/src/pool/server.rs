@@ -201,7 +201,10 @@ impl Server {
             (Some(Drain { reason, done: false, .. }), _) => Place::Draining(reason),
             (Some(Drain { reason, done: true, .. }), _) => Place::Drained(reason),
             (None, Outcome::Up) => match displaced {
-                Some(keeps_connections) => Place::Displaced { keeps_connections },
+                Some(keep) => {
+                    let keeps_connections = keep || self.when_down == WhenDown::Quiesce;
+                    Place::Displaced { keeps_connections }
+                }
                 None if self.rising_since.is_some() => Place::SlowStart,
                 None => Place::Serving,
             },

@@ -467,3 +467,23 @@ fn the_sync_daemon_follows_the_state() {
     pool.handle_config(now, Config::new(), &[]);
     assert_eq!(wanted(&mut pool), [None]);
 }
+
+#[test]
+fn the_start_is_told_if_wished() {
+    for (initial, told) in [(Outcome::Up, "quorum gained"), (Outcome::Down, "quorum lost")] {
+        let two = |wished| service(80).real_server(server(1, 1, initial)).tell_start(wished);
+        let mut quiet = bench(two(false));
+        assert_eq!(quiet.heard(), [""; 0]);
+        let mut telling = bench(two(true));
+        let heard = telling.heard();
+        assert!(heard.len() == 1 && heard[0].contains(told), "{heard:?}");
+        telling.apply(Config::new().service(two(true).slow_start(SlowStart::over(SECOND))));
+        assert_eq!(telling.heard(), [""; 0], "once");
+    }
+}
+
+#[test]
+fn a_quorum_in_the_band_at_the_start_is_not_there() {
+    let mut bench = bench(pool(&[2, 2]).quorum(4).hysteresis(1).tell_start(true));
+    assert!(bench.heard()[0].contains("quorum lost"));
+}
