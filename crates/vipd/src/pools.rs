@@ -74,7 +74,12 @@ fn service(
     }
     let mut services = services.into_iter();
     let Some(first) = services.next() else { return Ok(None) };
-    let quorum = server.quorum.map_or(1, |quorum| quorum.value);
+    // keepalived lowers a quorum that all real servers together do not reach.
+    let real_servers: Vec<_> = distinct(server).collect();
+    let weight =
+        |real: &&RealServer| real.weight.or(server.weight).map_or(1, |weight| weight.value);
+    let total = real_servers.iter().map(weight).fold(0, u32::saturating_add);
+    let quorum = server.quorum.map_or(1, |quorum| quorum.value).min(total.max(1));
     let hysteresis = server.hysteresis.map_or(0, |hysteresis| hysteresis.value);
     let mut pool = services
         .fold(lvs::ServiceConfig::new(first), lvs::ServiceConfig::also)
@@ -84,7 +89,7 @@ fn service(
     if let Some(sorry) = sorry_server(server)? {
         pool = pool.sorry_server(sorry);
     }
-    for real in distinct(server) {
+    for real in real_servers {
         pool = pool.real_server(real_server(config, rules, server, real)?);
     }
     Ok(Some(pool))
