@@ -159,8 +159,9 @@ pub enum Local {
         /// The error number.
         errno: i32,
     },
-    /// No process, memory or descriptor for a program (`EAGAIN`, `ENOMEM`, `EMFILE`, `ENFILE`), or its file is being written (`ETXTBSY`).
-    #[error("cannot start a process: {}", io::Error::from_raw_os_error(*errno))]
+    /// No process, memory or descriptor for a program (`EAGAIN`, `ENOMEM`, `EMFILE`, `ENFILE`), or its file is being written (`ETXTBSY`), or
+    /// somebody else took its exit status (`ECHILD`).
+    #[error("cannot run a process: {}", io::Error::from_raw_os_error(*errno))]
     Process {
         /// The error number.
         errno: i32,

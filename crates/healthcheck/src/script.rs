@@ -42,14 +42,16 @@ impl Script {
         &self.program
     }
 
-    /// What an end means.
-    pub fn judge(&self, exit: Exit) -> Result<(), Failure> {
-        match exit {
+    /// What an end means; `None`: nothing.
+    #[must_use]
+    pub fn judge(&self, exit: Exit) -> Option<Result<(), Failure>> {
+        Some(match exit {
+            Exit::Lost => return None,
             Exit::Code(0) => Ok(()),
             Exit::Code(code) if self.weights && (2..=255).contains(&code) => Ok(()),
             Exit::Code(code) => Err(Failure::Exit { code }),
             Exit::Signal(signal) => Err(Failure::Signal { signal }),
-        }
+        })
     }
 }
 
@@ -61,13 +63,16 @@ mod tests {
     fn codes_are_judged_as_configured() {
         let plain = Script::new(Program::new("/bin/true"));
         let weighing = plain.clone().weights();
-        let of = |code| (plain.judge(Exit::Code(code)), weighing.judge(Exit::Code(code)));
+        let of = |code| {
+            (plain.judge(Exit::Code(code)).unwrap(), weighing.judge(Exit::Code(code)).unwrap())
+        };
         let failed = |code| Err(Failure::Exit { code });
         assert_eq!(of(0), (Ok(()), Ok(())));
         assert_eq!(of(1), (failed(1), failed(1)));
         assert_eq!(of(2), (failed(2), Ok(())));
         assert_eq!(of(255), (failed(255), Ok(())));
-        assert_eq!(weighing.judge(Exit::Signal(9)), Err(Failure::Signal { signal: 9 }));
+        assert_eq!(weighing.judge(Exit::Signal(9)), Some(Err(Failure::Signal { signal: 9 })));
+        assert_eq!(plain.judge(Exit::Lost), None);
         assert_eq!(
             [-1, 0, 1, 2, 255, 256].map(Script::weight),
             [None, None, None, Some(0), Some(253), None]

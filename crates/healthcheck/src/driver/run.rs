@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use reactor::{Interest, Registration, Token};
+use rustix::io::Errno;
 
 use crate::check::{AnyMachine, Subject};
 use crate::driver::probe::ProbeKey;
@@ -227,9 +228,13 @@ impl Driver {
                 {
                     let value = match exit {
                         Exit::Code(code) => Some(i64::from(code)),
-                        Exit::Signal(_) => None,
+                        Exit::Signal(_) | Exit::Lost => None,
                     };
-                    let result = script.judge(exit);
+                    let Some(result) = script.judge(exit) else {
+                        let errno = Errno::CHILD.raw_os_error();
+                        self.defer(now, key, Local::Process { errno });
+                        return;
+                    };
                     self.finish(now, key, result, value);
                 }
             }

@@ -28,6 +28,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Nobody knows: somebody else took its status (this process ignores `SIGCHLD`, or waits for any child).
+    Lost,
 }
 
 impl fmt::Display for Exit {
@@ -35,6 +37,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Lost => f.write_str("exit status lost"),
         }
     }
 }
@@ -138,8 +141,12 @@ impl Child {
                 // had to be terminated goes now.
                 self.signal(Signal::KILL);
             }
-            if let Ok(Some(status)) = self.process.try_wait() {
-                let exit = Exit::of(status);
+            let ended = match self.process.try_wait() {
+                Ok(Some(status)) => Some(Exit::of(status)),
+                Ok(None) => None,
+                Err(_) => Some(Exit::Lost),
+            };
+            if let Some(exit) = ended {
                 self.phase = Phase::Ended(exit);
                 self.deadline = None;
                 return Some(exit);
