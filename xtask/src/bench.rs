@@ -30,6 +30,8 @@ enum What {
     Checks,
     /// A third host throws packets at a pair beside keepalived: takeovers, log lines, processor time for each
     Flood,
+    /// Programming a kernel's IPVS, beside ipvsadm and keepalived
+    Ipvs,
     /// Time to read and to write an advertisement
     Codec,
     /// Time that an election takes for an input and what follows from it
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Scale => "scale",
         What::Flood => "flood",
         What::Checks => "checks",
+        What::Ipvs => "ipvs",
         What::Codec => "codec",
         What::Election => "election",
         What::Crowd => "crowd",
@@ -67,6 +70,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     if arguments.what == What::Checks {
         packages::ensure(&[packages::IP, packages::KEEPALIVED, packages::CC])?;
+    }
+    if arguments.what == What::Ipvs {
+        packages::ensure(&[packages::IP, packages::IPVSADM, packages::KEEPALIVED])?;
+        if lab::need::check("ipvs").is_err() {
+            packages::ensure(&packages::UML)?;
+        }
     }
     let mut bench = Command::new(host::build_binary("benches", name, true)?);
     if matches!(arguments.what, What::Idle | What::Scale | What::Flood) {

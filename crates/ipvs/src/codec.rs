@@ -111,3 +111,75 @@ pub fn timeouts(message: &[u8]) -> Result<Timeouts, ReplyError> {
 pub fn information(message: &[u8]) -> Result<Information, ReplyError> {
     reply::information(message)
 }
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use super::*;
+    use crate::{
+        ForwardingMethod, Scheduler, ServiceFlags, SyncRole, Tunnel, TunnelChecksum, Weight,
+    };
+
+    /// What Linux 6.1 has sent; a test on a real kernel compares.
+    fn known(name: &str) -> Vec<u8> {
+        let known = include_str!("../tests/data/linux-6.1.txt");
+        let line = known.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let digits = line.unwrap().as_bytes();
+        let octet = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16);
+        digits.chunks(2).map(|pair| octet(pair).unwrap()).collect()
+    }
+
+    #[test]
+    fn services_as_a_kernel_describes_them() {
+        let web = service(&known("service")).unwrap().service;
+        assert_eq!(web.key().to_string(), "tcp/192.0.2.1:80");
+        assert_eq!(
+            (web.scheduler(), web.flags()),
+            (&Scheduler::RoundRobin, ServiceFlags::ONE_PACKET)
+        );
+        let persistence = web.persistence().unwrap();
+        assert_eq!(persistence.timeout().as_secs(), 600);
+        assert_eq!(persistence.netmask().to_attribute(), [255, 255, 255, 0]);
+        assert_eq!(persistence.engine().unwrap().as_str(), "sip");
+        let marked = service(&known("service-by-mark")).unwrap().service;
+        assert_eq!(marked.key().to_string(), "fwmark/7/ipv6");
+        assert_eq!(
+            (marked.scheduler(), marked.flags()),
+            (&Scheduler::MaglevHash, ServiceFlags::HASH_PORT)
+        );
+        assert_eq!(marked.persistence(), None);
+    }
+
+    #[test]
+    fn destinations_as_a_kernel_describes_them() {
+        let tunnelled =
+            destination(&known("destination"), AddressFamily::Ipv4).unwrap().destination;
+        let checksum = TunnelChecksum::RemoteOffload;
+        let gue = Tunnel::Gue { port: 5555.try_into().unwrap(), checksum };
+        assert_eq!(tunnelled.key().to_string(), "10.0.0.11:80");
+        assert_eq!(tunnelled.method(), ForwardingMethod::Tunnel(gue));
+        assert_eq!(tunnelled.weight(), Weight::from(5));
+        assert_eq!((tunnelled.thresholds().upper(), tunnelled.thresholds().lower()), (100, 50));
+        let six = destination(&known("destination-ipv6"), AddressFamily::Ipv6).unwrap();
+        assert_eq!(six.destination.key().to_string(), "[2001:db8::11]:0");
+        assert_eq!(six.destination.method(), ForwardingMethod::Masquerade);
+    }
+
+    #[test]
+    fn the_rest_as_a_kernel_describes_it() {
+        let daemon = daemon(&known("daemon")).unwrap();
+        assert_eq!(
+            (daemon.role, daemon.interface.as_str(), daemon.sync_id),
+            (SyncRole::Master, "eth0", 3)
+        );
+        assert_eq!(daemon.group, Some("ff05::82".parse().unwrap()));
+        assert_eq!(
+            (daemon.port, daemon.ttl, daemon.max_message_len),
+            (Some(8848), Some(1), Some(1452))
+        );
+        let timeouts = timeouts(&known("timeouts")).unwrap();
+        assert_eq!((timeouts.tcp.as_secs(), timeouts.udp.as_secs()), (900, 300));
+        let information = information(&known("information")).unwrap();
+        assert_eq!((information.version, information.connection_table_size), ((1, 2, 1), 4096));
+    }
+}

@@ -4,6 +4,7 @@
 mod changes;
 mod connections;
 mod differential;
+mod golden;
 mod kernel;
 mod objects;
 
