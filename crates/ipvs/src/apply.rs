@@ -1,5 +1,6 @@
 //! Bringing a table to what is desired.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use netlink::errno;
@@ -79,32 +80,39 @@ fn strangers(current: &Table, desired: &Table, owned: &BTreeSet<ServiceKey>) -> 
 /// another program was faster, they would change its service.
 fn carry_out(
     backend: &mut (impl Backend + ?Sized),
-    commands: Vec<Command>,
+    mut commands: Vec<Command>,
     given: &mut Vec<Command>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut chunk: Vec<Command> = Vec::new();
-    // New services of the chunk.
-    let mut pending = BTreeSet::new();
-    let mut flush = |chunk: &mut Vec<Command>, outcome: &mut Outcome| {
-        chunk.retain(|command| !outcome.depends_on_failure(command));
-        if !chunk.is_empty() {
-            let results = backend.execute(chunk);
-            outcome.add(chunk, results);
-            given.append(chunk);
-        }
-    };
-    for command in commands {
-        if let Command::NewService(service) = &command {
-            pending.insert(service.key());
-        } else if command.service().is_some_and(|key| pending.contains(&key)) {
-            flush(&mut chunk, &mut outcome);
-            pending.clear();
-        }
-        chunk.push(command);
+    let mut rest = commands.as_slice();
+    while let Some((chunk, tail)) = rest.split_at_checked(independent(rest))
+        && !chunk.is_empty()
+    {
+        let chunk = if outcome.missing.is_empty() {
+            Cow::Borrowed(chunk)
+        } else {
+            chunk.iter().filter(|command| !outcome.depends_on_failure(command)).cloned().collect()
+        };
+        let results = backend.execute(&chunk);
+        outcome.add(&chunk, results);
+        rest = tail;
     }
-    flush(&mut chunk, &mut outcome);
+    commands.retain(|command| !outcome.depends_on_failure(command));
+    given.append(&mut commands);
     outcome
+}
+
+/// How many of the commands can be given before one of them has to be known to be done.
+fn independent(commands: &[Command]) -> usize {
+    let mut new = BTreeSet::new();
+    let depends = |command: &Command| {
+        if let Command::NewService(service) = command {
+            new.insert(service.key());
+            return false;
+        }
+        command.service().is_some_and(|key| new.contains(&key))
+    };
+    commands.iter().position(depends).unwrap_or(commands.len())
 }
 
 /// Takes out the commands that were done before without effect, and reports them.

@@ -19,6 +19,9 @@ use crate::reply::{self, DestinationStatus, ReplyError, ServiceStatus};
 use crate::request;
 use crate::table::Table;
 
+/// Commands whose messages are in memory at a time: as many as go into two `send`s.
+const CHUNK: usize = 400;
+
 /// A connection to the IPVS of one network namespace: that of the thread that opened it.
 ///
 /// Every call blocks until the kernel has answered. Nothing is undone when the client is dropped.
@@ -178,13 +181,17 @@ impl Client {
     ///
     /// Commands after a failed one are still done, and nothing is done twice.
     pub fn execute(&mut self, commands: &[Command]) -> Vec<Result<(), CommandError>> {
-        let requests: Vec<_> =
-            commands.iter().map(|command| request::change(self.family, command)).collect();
-        let results = self.socket.batch(&requests);
-        let failed = |(command, result): (&Command, Result<(), RequestError>)| {
-            result.map_err(|cause| CommandError::failed(command, cause))
-        };
-        commands.iter().zip(results).map(failed).collect()
+        let mut results = Vec::with_capacity(commands.len());
+        // Messages of all of them at once would take more time for memory than for the kernel's work.
+        for chunk in commands.chunks(CHUNK) {
+            let requests: Vec<_> =
+                chunk.iter().map(|command| request::change(self.family, command)).collect();
+            let answers = chunk.iter().zip(self.socket.batch(&requests));
+            results.extend(answers.map(|(command, result)| {
+                result.map_err(|cause| CommandError::failed(command, cause))
+            }));
+        }
+        results
     }
 
     /// Asks for one object.

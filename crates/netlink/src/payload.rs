@@ -16,6 +16,9 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// Octets for which there is room from the beginning: most messages are not longer.
+    const USUAL: usize = 160;
+
     /// No bytes yet.
     #[must_use]
     pub fn new() -> Self {
@@ -33,7 +36,9 @@ impl Payload {
     /// Starts with `genlmsghdr`: a command of a generic-netlink family.
     #[must_use]
     pub fn generic(command: u8, version: u8) -> Self {
-        Self::from(vec![command, version, 0, 0])
+        let mut bytes = Vec::with_capacity(Self::USUAL);
+        bytes.extend([command, version, 0, 0]);
+        Self::from(bytes)
     }
 
     /// Appends an attribute with any value.

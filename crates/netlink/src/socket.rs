@@ -12,9 +12,9 @@ use crate::request::{Flags, Request};
 use crate::sys;
 use crate::transport::{Received, Transport};
 
-/// Messages of one `send`. If all of them are refused, their answers still fit half of a default
-/// receive buffer (256 acknowledgements).
-const MAX_MESSAGES: usize = 128;
+/// Messages of one `send`. If all of them are refused, their answers still fit a default receive buffer (256
+/// acknowledgements, or fewer with many words in a buffer twice as large, which an unprivileged process gets on asking).
+const MAX_MESSAGES: usize = 200;
 /// Octets of one `send`, below the default send buffer (208 KiB).
 const MAX_OCTETS: usize = 32 * 1024;
 /// `NFNL_MSG_BATCH_BEGIN` and its end (`linux/netfilter/nfnetlink.h`).
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn chunks_are_bounded_by_count_and_octets() {
-        assert_eq!(chunk_len(&requests(&[8; 500])), 128);
+        assert_eq!(chunk_len(&requests(&[8; 500])), 200);
         assert_eq!(chunk_len(&requests(&[8; 3])), 3);
         assert_eq!(chunk_len(&requests(&[16_000, 16_000, 1_000])), 2);
         assert_eq!(chunk_len(&requests(&[60_000, 8])), 1);

@@ -13,6 +13,7 @@ mod rivals;
 mod subject;
 
 use std::error::Error;
+use std::fs::File;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use ipvs::{Client, Table, plan};
 use crate::subject::{PORTS, changed, key, owned, table};
 
 /// Repetitions of what takes less than a second, and of what takes seconds.
-const MANY: usize = 9;
+const MANY: usize = 15;
 const FEW: usize = 3;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -86,7 +87,7 @@ fn kernel() -> Result<bool> {
     let mut times = Times::default();
     for round in 0..MANY {
         times.floor.push(subject::in_namespace(|_| floor::program(&table()))?);
-        subject::in_namespace(|_| ours(&mut times))?;
+        ours(&mut times)?;
         if round < FEW {
             times.ipvsadm.push(subject::in_namespace(rivals::ipvsadm)?);
             let keepalived = subject::in_namespace(rivals::keepalived)?;
@@ -99,16 +100,18 @@ fn kernel() -> Result<bool> {
         }
     }
     println!("{PORTS} services of {} servers, medians:", subject::SERVERS);
+    let fastest_floor = fastest(&times.floor);
     let floor = line("  floor: ready messages, 200 a send", times.floor);
     let keepalived = line("  keepalived, from start to the last server", times.keepalived);
     let ipvsadm = line("  ipvsadm -R", times.ipvsadm);
     let reload = line("  keepalived, one weight changed and SIGHUP", times.reload);
     let stop = line("  keepalived, SIGTERM until the table is empty", times.stop);
     let mut met = true;
+    let fastest = ratio(fastest(&times.ours), fastest_floor);
     let ours = median(times.ours);
     met &= bar("  apply to an empty table", ours, floor.mul_f64(1.15));
     println!(
-        "    {:.2} x floor, {:.3} x ipvsadm, {:.3} x keepalived",
+        "    {:.2} x floor ({fastest:.2} x, the fastest of each), {:.3} x ipvsadm, {:.3} x keepalived",
         ratio(ours, floor),
         ratio(ours, ipvsadm),
         ratio(ours, keepalived)
@@ -128,8 +131,12 @@ fn kernel() -> Result<bool> {
     Ok(met)
 }
 
+/// On the program's own thread, as a program would that has run for a while: in user-mode Linux memory that was never used before
+/// costs more than the kernel's work.
 fn ours(times: &mut Times) -> Result<()> {
-    let mut client = Client::open()?;
+    let namespace = subject::namespace()?;
+    let handle = namespace.run(|| File::open("/proc/thread-self/ns/net"))?;
+    let mut client = Client::open_in(handle)?;
     let desired = table();
     let owned = owned(&desired);
     let apply = |client: &mut Client, desired: &Table, commands: usize| {
@@ -186,6 +193,10 @@ fn repeat(times: usize, mut measure: impl FnMut() -> Result<Duration>) -> Result
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn fastest(times: &[Duration]) -> Duration {
+    times.iter().min().copied().unwrap_or_default()
 }
 
 fn ratio(one: Duration, other: Duration) -> f64 {

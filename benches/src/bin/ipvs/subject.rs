@@ -99,11 +99,17 @@ pub(crate) fn configuration(weight: u16) -> String {
     text
 }
 
-/// Measures in a namespace of its own: what was removed from a table is kept for two minutes, and searched by who adds.
+/// A namespace for one measurement: what was removed from a table is kept for two minutes, and searched by who adds.
+pub(crate) fn namespace() -> Result<Namespace> {
+    let namespace = Namespace::new()?;
+    namespace.ip("addr add 10.0.0.254/8 dev lo")?;
+    Ok(namespace)
+}
+
+/// Measures in a namespace of its own.
 pub(crate) fn in_namespace<T: Send>(
     measure: impl FnOnce(&Namespace) -> Result<T> + Send,
 ) -> Result<T> {
-    let namespace = Namespace::new()?;
-    namespace.ip("addr add 10.0.0.254/8 dev lo")?;
+    let namespace = namespace()?;
     namespace.run(|| measure(&namespace).map_err(|error| error.to_string())).map_err(Into::into)
 }
