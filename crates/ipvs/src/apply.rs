@@ -98,7 +98,11 @@ fn carry_out(
         rest = tail;
     }
     commands.retain(|command| !outcome.depends_on_failure(command));
-    given.append(&mut commands);
+    if given.is_empty() {
+        *given = commands;
+    } else {
+        given.append(&mut commands);
+    }
     outcome
 }
 

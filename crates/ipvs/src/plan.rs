@@ -25,7 +25,10 @@ const BLOCK: usize = 64;
 /// counters survive.
 #[must_use]
 pub fn plan(current: &Table, desired: &Table, owned: &BTreeSet<ServiceKey>) -> Vec<Command> {
-    let mut commands = Vec::new();
+    // New services are what many commands come of.
+    let new = desired.iter().filter(|(key, _)| !current.contains(key));
+    let mut commands =
+        Vec::with_capacity(new.map(|(_, entry)| entry.len().saturating_add(1)).sum());
     let mut block = Block::default();
     for (key, wanted) in desired.iter() {
         let present = current.service(key);

@@ -153,6 +153,18 @@ impl Entry {
         self.destinations.values()
     }
 
+    /// How many destinations.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.destinations.len()
+    }
+
+    /// Whether it has no destination.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.destinations.is_empty()
+    }
+
     /// The destination with this key.
     #[must_use]
     pub fn destination(&self, key: &DestinationKey) -> Option<&Destination> {
