@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::namespace::Namespace;
@@ -124,6 +125,8 @@ fn only_incoming(except: &[u32]) -> Vec<Instruction> {
 #[derive(Debug)]
 pub struct Capture {
     socket: OwnedFd,
+    /// Room for one frame.
+    buffer: Mutex<Box<[u8]>>,
 }
 
 impl Capture {
@@ -131,12 +134,12 @@ impl Capture {
     pub fn open(namespace: &Namespace, link: &str, filter: Filter) -> io::Result<Self> {
         let socket =
             namespace.run(|| sys::packet_socket(sys::link_index(link)?, filter.program()))?;
-        Ok(Self { socket })
+        Ok(Self::of(socket))
     }
 
     /// Captures on all interfaces of the namespace; [`Frame::link`] and [`Frame::outgoing`] tell them apart.
     pub fn open_all(namespace: &Namespace, filter: Filter) -> io::Result<Self> {
-        Ok(Self { socket: namespace.run(|| sys::packet_socket(0, filter.program()))? })
+        Ok(Self::of(namespace.run(|| sys::packet_socket(0, filter.program()))?))
     }
 
     /// Captures what comes in on all interfaces of the namespace but `except` (indices); the kernel drops the rest, so that
@@ -148,7 +151,11 @@ impl Capture {
     ) -> io::Result<Self> {
         let mut program = only_incoming(except);
         program.extend(filter.program());
-        Ok(Self { socket: namespace.run(|| sys::packet_socket(0, &program))? })
+        Ok(Self::of(namespace.run(|| sys::packet_socket(0, &program))?))
+    }
+
+    fn of(socket: OwnedFd) -> Self {
+        Self { socket, buffer: Mutex::new(vec![0; 65_536].into_boxed_slice()) }
     }
 
     /// Sends a frame, from its destination MAC address on, through the interface of [`Capture::open`].
@@ -195,17 +202,16 @@ impl Capture {
     }
 
     fn queued(&self) -> io::Result<Option<Frame>> {
-        let mut buffer = vec![0; 65_536];
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         // A link that went down is an error once; the socket goes on.
         let received = match sys::receive_frame(self.socket.as_fd(), &mut buffer) {
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => return Ok(None),
             other => other?,
         };
         Ok(received.map(|received| {
-            buffer.truncate(received.length);
-            buffer.shrink_to_fit();
             let at = received.at.unwrap_or_else(crate::now);
-            Frame { at, link: received.link, outgoing: received.outgoing, bytes: buffer }
+            let bytes = buffer.get(..received.length).unwrap_or_default().to_vec();
+            Frame { at, link: received.link, outgoing: received.outgoing, bytes }
         }))
     }
 }

@@ -29,6 +29,7 @@ pub struct AddressEvent {
 pub struct AddressMonitor {
     socket: OwnedFd,
     queue: std::collections::VecDeque<AddressEvent>,
+    buffer: Vec<u8>,
 }
 
 impl AddressMonitor {
@@ -37,6 +38,7 @@ impl AddressMonitor {
         Ok(Self {
             socket: namespace.run(sys::address_events)?,
             queue: std::collections::VecDeque::new(),
+            buffer: vec![0; 65_536],
         })
     }
 
@@ -44,9 +46,12 @@ impl AddressMonitor {
     pub fn next(&mut self, patience: Duration) -> io::Result<Option<AddressEvent>> {
         let end = Instant::now() + patience;
         loop {
-            self.fill()?;
             if let Some(event) = self.queue.pop_front() {
                 return Ok(Some(event));
+            }
+            self.fill()?;
+            if !self.queue.is_empty() {
+                continue;
             }
             if !readable_before(self.socket.as_fd(), end)? {
                 return Ok(None);
@@ -55,14 +60,13 @@ impl AddressMonitor {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; 65_536];
         loop {
-            let length = match rustix::io::read(&self.socket, &mut buffer) {
+            let length = match rustix::io::read(&self.socket, &mut self.buffer) {
                 Ok(length) => length,
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            let mut rest = buffer.get(..length).unwrap_or_default();
+            let mut rest = self.buffer.get(..length).unwrap_or_default();
             while let Some((event, next)) = message(rest) {
                 self.queue.extend(event);
                 rest = next;

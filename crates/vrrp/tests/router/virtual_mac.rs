@@ -257,3 +257,30 @@ fn one_that_is_taken_out_of_service_takes_its_interface_along() {
     assert_eq!(value(&pair.a, "eth0/arp_ignore"), "0");
     assert_eq!(std::fs::read_dir(pair.run.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_master_forwards_what_comes_to_the_virtual_mac() {
+    lab::need!(netns, macvlan);
+    let pair = Pair::new();
+    let (host, beyond) = (host(&pair), Namespace::new().unwrap());
+    lab::veth(&pair.a, "eth1", &beyond, "eth0").unwrap();
+    pair.a.sysctl("net/ipv4/ip_forward", "1").unwrap();
+    pair.a.ip("addr add 203.0.113.1/24 dev eth1").unwrap();
+    beyond
+        .ip_batch(["addr add 203.0.113.2/24 dev eth0", "route add default via 203.0.113.1"])
+        .unwrap();
+    host.ip("route add 203.0.113.0/24 via 192.0.2.100").unwrap();
+    let a = pair.start_a(with_mac(200));
+    wait(&pair.a, VIP, true);
+    let sent = lab::Capture::open(&host, "eth0", lab::Filter::All).unwrap();
+    let answered = lab::eventually(PATIENCE, || answers(&host, "203.0.113.2").then_some(()));
+    assert!(answered.is_some(), "the virtual router is a router");
+    let to_beyond = |frame: &Frame| {
+        let packet = frame.payload();
+        let wanted = frame.ethertype() == 0x0800 && packet.get(16..20) == Some(&[203, 0, 113, 2]);
+        (frame.outgoing && wanted).then(|| frame.bytes[..6].to_vec())
+    };
+    let receiver = sent.drain().unwrap().iter().find_map(to_beyond).expect("a packet");
+    assert_eq!(receiver, MAC, "it went to the virtual MAC address");
+    a.shutdown().unwrap();
+}
