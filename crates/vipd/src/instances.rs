@@ -6,7 +6,7 @@ use core::time::Duration;
 use ipnet::IpNet;
 use keepalived_conf::{
     AuthenticationKind, Config, Garp, InitialState, VirtualAddress as Written, VrrpInstance,
-    VrrpVersion,
+    VrrpVersion, WordLine,
 };
 use vrrp::{
     AddressListPolicy, AddressesLostPolicy, Announcements, Authentication, HeaderKey,
@@ -14,6 +14,7 @@ use vrrp::{
     VirtualMac, VirtualRouter, Vrid,
 };
 
+use crate::companions;
 use crate::routers::Planned;
 use crate::trackers::Trackers;
 
@@ -115,6 +116,19 @@ fn virtual_router(
     let announce_yielding =
         instance.higher_prio_send_advert.or(config.global.higher_prio_send_advert);
     router = router.advertise_before_yielding(announce_yielding.is_some_and(|on| on.value));
+    let ipv6 = instance.is_ipv6();
+    for line in &instance.virtual_routes {
+        match companions::route(&words(line), ipv6) {
+            Some(route) => router = router.route(route),
+            None => left_out(&instance.name.value, "route", line),
+        }
+    }
+    for line in &instance.virtual_rules {
+        match companions::rule(&words(line), ipv6) {
+            Some(rule) => router = router.rule(rule),
+            None => left_out(&instance.name.value, "rule", line),
+        }
+    }
     if let Some(written) = &instance.use_vmac {
         let mac = VirtualMac::new().advertise_from_parent(instance.vmac_xmit_base.is_some());
         router = router.virtual_mac(match &written.value {
@@ -126,6 +140,17 @@ fn virtual_router(
         router = router.source(source.value);
     }
     Ok(router.authentication(authentication(instance, version).unwrap_or_default()))
+}
+
+fn words(line: &WordLine) -> Vec<&str> {
+    line.words.iter().map(String::as_str).collect()
+}
+
+fn left_out(instance: &str, what: &str, line: &WordLine) {
+    log::error!(
+        "{instance}: the {what} `{}` is left out: this version does not know all of its words",
+        line.words.join(" ")
+    );
 }
 
 /// How advertisements of version 2 are authenticated, the only version that has it.

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod client;
 mod clock;
+mod companions;
 mod control;
 mod dump;
 mod files;

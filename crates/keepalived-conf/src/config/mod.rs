@@ -24,7 +24,7 @@ pub use lvs::{
 pub use network::Network;
 pub use vrrp::{
     Authentication, AuthenticationKind, Command, InitialState, Notify, SyncGroup, Track, TrackFile,
-    UnicastPeer, VirtualAddress, VrrpInstance, VrrpScript, VrrpVersion,
+    UnicastPeer, VirtualAddress, VrrpInstance, VrrpScript, VrrpVersion, WordLine,
 };
 
 use crate::source::{Span, Spanned};

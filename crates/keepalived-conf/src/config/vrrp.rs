@@ -83,6 +83,16 @@ pub struct VirtualAddress {
     pub preferred_lifetime: Option<Spanned<String>>,
 }
 
+/// One line of `virtual_routes` or `virtual_rules`: the words of `ip route` and `ip rule`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WordLine {
+    /// The words.
+    pub words: Vec<String>,
+    /// All of them.
+    pub span: Span,
+}
+
 /// One line of `unicast_peer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -241,6 +251,10 @@ pub struct VrrpInstance {
     pub virtual_addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: installed, not advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`.
+    pub virtual_routes: Vec<WordLine>,
+    /// `virtual_rules`.
+    pub virtual_rules: Vec<WordLine>,
     /// `nopreempt`.
     pub nopreempt: Option<Span>,
     /// `preempt_delay`, 0 to 1000 s.

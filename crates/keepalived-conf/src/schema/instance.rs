@@ -1,12 +1,14 @@
 //! `vrrp_instance`.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::{
     Context, Keyword, Scope, address, block, idle, named, notify, spanned, track, value, values,
 };
 use crate::config::{
     Authentication, AuthenticationKind, InitialState, UnicastPeer, VrrpInstance, VrrpVersion,
+    WordLine,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
@@ -135,8 +137,12 @@ impl Scope for VrrpInstance {
         named("skip_check_adv_addr", "a different address list is counted and never refused"),
         named("v3_checksum_as_v2", "checksums cover the pseudo header"),
         named("promote_secondaries", "it is set for the moment of a removal, always"),
-        named("virtual_routes", "the routes are not set"),
-        named("virtual_rules", "the rules are not set"),
+        block("virtual_routes", 0, 0, |cx, instance, _, content| {
+            instance.virtual_routes.extend(word_lines(cx, content));
+        }),
+        block("virtual_rules", 0, 0, |cx, instance, _, content| {
+            instance.virtual_rules.extend(word_lines(cx, content));
+        }),
         notify::any(),
         notify::master(),
         notify::backup(),
@@ -162,6 +168,15 @@ impl Scope for VrrpInstance {
         named("lvs_sync_daemon_interface", "connections are not synchronised"),
         named("auth_hmac", "advertisements are not signed"),
     ];
+}
+
+fn word_lines(cx: &mut Context<'_>, content: &Block) -> Vec<WordLine> {
+    let entries = cx.entries(content);
+    let line = |entry: &Statement| WordLine {
+        words: entry.words().map(|word| word.text.clone()).collect(),
+        span: entry.span(),
+    };
+    entries.into_iter().map(line).collect()
 }
 
 fn state(cx: &mut Context<'_>, instance: &mut VrrpInstance, st: &Statement) {
