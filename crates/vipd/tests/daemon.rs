@@ -228,7 +228,7 @@ fn without_privilege_the_remedy_is_told() {
     assert!(
         daemon
             .wait_line("CAP_NET_RAW", PATIENCE)
-            .is_some_and(|line| line.text.contains("run as root")),
+            .is_some_and(|line| line.text.to_lowercase().contains("run as root")),
         "{}",
         daemon.log()
     );
