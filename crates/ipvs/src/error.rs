@@ -141,6 +141,32 @@ impl CommandError {
         }
     }
 
+    /// The kernel modules one of which is missing, for `modprobe`: the scheduler's, and the persistence engine's if there is one. Empty
+    /// for every other failure.
+    #[must_use]
+    pub fn modules(&self) -> Vec<String> {
+        let (Command::NewService(service) | Command::SetService(service)) = self.command() else {
+            return Vec::new();
+        };
+        if self.errno() != Some(errno::ENOENT) {
+            return Vec::new();
+        }
+        let engine = service.persistence().and_then(|persistence| persistence.engine());
+        let engine = engine.map(|engine| format!("ip_vs_pe_{engine}"));
+        core::iter::once(format!("ip_vs_{}", service.scheduler())).chain(engine).collect()
+    }
+
+    /// What an operator can do about it, where something is known to help; part of the text.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Failed { command, cause } => {
+                cause.errno().and_then(|errno| remedy(command, errno))
+            }
+            Self::Foreign { .. } | Self::Ignored { .. } => None,
+        }
+    }
+
     /// The kernel's error number, if it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
@@ -156,7 +182,7 @@ impl fmt::Display for CommandError {
         match self {
             Self::Failed { command, cause } => {
                 write!(f, "cannot {command}: {cause}")?;
-                match cause.errno().and_then(|errno| remedy(command, errno)) {
+                match self.remedy() {
                     Some(remedy) => write!(f, "; {remedy}"),
                     None => Ok(()),
                 }
@@ -215,4 +241,34 @@ fn remedy(command: &Command, error: i32) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use netlink::Refusal;
+
+    use super::*;
+    use crate::{AddressFamily, Netmask, Persistence, Scheduler, Service};
+
+    #[test]
+    fn modules_that_are_missing_are_named() {
+        let service = Service::new("udp/192.0.2.1:5060".parse().unwrap(), Scheduler::MaglevHash);
+        let host = Netmask::host(AddressFamily::Ipv4);
+        let persistence = Persistence::new(Duration::from_secs(60), host).unwrap();
+        let sip = persistence.with_engine("sip".parse().unwrap());
+        let with_engine = service.clone().with_persistence(sip).unwrap();
+        let failed = |command, errno| {
+            CommandError::failed(&command, RequestError::Refused(Refusal::new(errno)))
+        };
+        let error = failed(Command::NewService(service.clone()), errno::ENOENT);
+        assert_eq!(error.modules(), ["ip_vs_mh"]);
+        assert!(error.remedy().unwrap().contains("modprobe ip_vs_mh"));
+        let error = failed(Command::SetService(with_engine), errno::ENOENT);
+        assert_eq!(error.modules(), ["ip_vs_mh", "ip_vs_pe_sip"]);
+        assert!(error.to_string().contains("modprobe ip_vs_pe_sip"), "{error}");
+        assert_eq!(failed(Command::NewService(service), errno::EEXIST).modules(), [""; 0]);
+        assert_eq!(failed(Command::Flush, errno::ENOENT).modules(), [""; 0]);
+    }
 }

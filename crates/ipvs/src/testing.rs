@@ -93,7 +93,8 @@ fn method() -> impl Strategy<Value = ForwardingMethod> {
 
 pub(crate) fn destination() -> impl Strategy<Value = Destination> {
     let thresholds = (0_u32..=0x7fff_ffff).prop_flat_map(|upper| (Just(upper), 0..=upper));
-    (destination_key(), method(), 0_u32..=0x7fff_ffff, proptest::option::of(thresholds)).prop_map(
+    let weight = prop_oneof![1 => Just(0_u32), 3 => 1..=0x7fff_ffff_u32];
+    (destination_key(), method(), weight, proptest::option::of(thresholds)).prop_map(
         |(key, method, weight, thresholds)| {
             let (upper, lower) = thresholds.unwrap_or_default();
             Destination::new(key, method)
@@ -134,8 +135,10 @@ pub(crate) fn related_table() -> impl Strategy<Value = (Table, Table)> {
                 let service =
                     if fate % 4 == 1 { service } else { service.with_flags(other.flags()) };
                 let copy = second.insert(service);
+                // Often the servers are replaced, all of them at once.
+                let replaced = fate % 3 == 0;
                 for (present, (fate, other)) in entry.destinations().zip(destinations) {
-                    match fate % 5 {
+                    match if replaced { fate % 3 } else { fate % 5 } {
                         0 => {}
                         1 => drop(copy.insert(other)),
                         2 => drop(copy.insert(present.with_weight(Weight::QUIESCED))),
