@@ -66,17 +66,17 @@ impl Kind {
         value.map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// What a control run does without, so that this kind of fault must break it.
-    pub(crate) fn protection(self) -> Without {
+    /// What control runs do without, one at a time, so that this kind of fault must break them.
+    pub(crate) fn protections(self) -> &'static [Without] {
         match self {
-            Self::KillBackup => Without::Patience,
-            Self::StopMaster => Without::LateWake,
-            Self::LinkFlap | Self::CarrierLoss | Self::Overrun => Without::TrackLink,
-            Self::OneWayLoss => Without::Ears,
-            Self::ClockStep => Without::Monotonic,
-            Self::Partition => Without::LastWord,
-            Self::KillMaster
-            | Self::StopBackup
+            Self::KillMaster => &[Without::Driver, Without::Sentinel],
+            Self::KillBackup => &[Without::Patience],
+            Self::StopMaster => &[Without::LateWake],
+            Self::LinkFlap | Self::CarrierLoss | Self::Overrun => &[Without::TrackLink],
+            Self::OneWayLoss => &[Without::Ears],
+            Self::ClockStep => &[Without::Monotonic],
+            Self::Partition => &[Without::LastWord],
+            Self::StopBackup
             | Self::Restart
             | Self::Recreate
             | Self::Theft
@@ -84,7 +84,7 @@ impl Kind {
             | Self::Descriptors
             | Self::FloodValid
             | Self::FloodBroken
-            | Self::FloodForeign => Without::Driver,
+            | Self::FloodForeign => &[Without::Driver],
         }
     }
 }

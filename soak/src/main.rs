@@ -51,12 +51,16 @@ struct Arguments {
 enum Task {
     #[command(hide = true)]
     Router(router::Arguments),
+    #[command(hide = true)]
+    Sentinel { worker: String },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Task::Router(router)) = &arguments.task {
-        return router::run(router);
+    match &arguments.task {
+        Some(Task::Router(router)) => return router::run(router),
+        Some(Task::Sentinel { worker }) => return vrrp_sentinel::serve(worker),
+        None => {}
     }
     let kinds = if arguments.kinds.is_empty() { Kind::all() } else { arguments.kinds };
     if kinds.contains(&Kind::ClockStep) && !lab::uml::is_inside() {

@@ -75,6 +75,9 @@ impl Pair {
         command.args(["--priority", &self.rules.priority(side).to_string()]);
         command.args(["--mode", &self.rules.mode.name()]);
         command.args(["--peer", &side.other().address().to_string()]);
+        if self.rules.sentinel && !self.without.contains(&Without::Sentinel) {
+            command.arg("--sentinel");
+        }
         if self.rules.preempt {
             command.arg("--preempt");
         }
@@ -188,9 +191,18 @@ impl Pair {
         lines.into_iter().map(event).collect()
     }
 
-    /// The ids of the processes that run.
+    /// The ids of the routers that run.
     pub(crate) fn processes(&self) -> Vec<u32> {
         self.routers.iter().flatten().map(Process::id).collect()
+    }
+
+    /// The ids of the processes that these have started.
+    pub(crate) fn sentinels(&self) -> io::Result<Vec<u32>> {
+        let mut all = Vec::new();
+        for router in self.routers.iter().flatten() {
+            all.extend(router.descendants()?);
+        }
+        Ok(all)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
-use vrrp::{OwnerReception, VirtualMac, VirtualRouter, Vrid};
+use vrrp::{OwnerReception, Sentinel, VirtualMac, VirtualRouter, Vrid};
 
 use crate::naive;
 use crate::rules::{INTERVAL, Mode, VIPS, VRID};
@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     pub(crate) preempt: bool,
     #[arg(long)]
     pub(crate) mode: Mode,
+    /// With a process that outlives it
+    #[arg(long)]
+    pub(crate) sentinel: bool,
     /// The address of the other one
     #[arg(long)]
     pub(crate) peer: IpAddr,
@@ -42,6 +45,8 @@ pub(crate) enum Without {
     Ears,
     /// The last advertisement of a Master that yields, from which the winner learns that there were two.
     LastWord,
+    /// The process that outlives the router.
+    Sentinel,
     /// All that is not the election itself: a plain loop around the state machine.
     Driver,
     /// The same, with the wall clock for its timers.
@@ -88,8 +93,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if without(Without::Ears) {
         web = web.owner_reception(OwnerReception::Never);
     }
-    let started = vrrp::Router::builder().run_directory(&arguments.run).virtual_router(web).start();
-    let router = match started {
+    let mut builder = vrrp::Router::builder().run_directory(&arguments.run).virtual_router(web);
+    if arguments.sentinel {
+        // This program is its own sentinel.
+        let program = std::env::current_exe().unwrap_or_default();
+        builder = builder.sentinel(Sentinel::new(program).argument("sentinel"));
+    }
+    let router = match builder.start() {
         Ok(router) => router,
         Err(error) => {
             println!("failed: {error}");

@@ -124,6 +124,8 @@ pub(crate) struct Rules {
     pub(crate) priorities: [u8; 2],
     pub(crate) preempt: bool,
     pub(crate) mode: Mode,
+    /// Each router has a process that outlives it.
+    pub(crate) sentinel: bool,
 }
 
 impl Rules {
@@ -155,6 +157,7 @@ impl std::fmt::Display for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [a, b] = self.priorities;
         let preempt = if self.preempt { "preempting" } else { "not preempting" };
-        write!(f, "priorities {a} and {b}, {preempt}, {}", self.mode.name())
+        let sentinel = if self.sentinel { ", sentinels" } else { "" };
+        write!(f, "priorities {a} and {b}, {preempt}, {}{sentinel}", self.mode.name())
     }
 }

@@ -83,6 +83,18 @@ impl Process {
         children.split_whitespace().map(|id| id.parse().map_err(io::Error::other)).collect()
     }
 
+    /// The same, started by any of its threads.
+    pub fn descendants(&self) -> io::Result<Vec<u32>> {
+        let mut all = Vec::new();
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let children = std::fs::read_to_string(thread?.path().join("children"))?;
+            for id in children.split_whitespace() {
+                all.push(id.parse().map_err(io::Error::other)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// The name it was started under.
     pub fn name(&self) -> &str {
         &self.name

@@ -9,12 +9,20 @@ use crate::timeline::What;
 use crate::trial::{Broken, Trial, wait_until};
 
 impl Trial<'_> {
-    /// kill -9: the addresses of a Master stay in the kernel until the next start, which removes them before anything else.
+    /// kill -9: the addresses of a Master stay in the kernel until the next start, which removes them before anything else, if
+    /// there is no sentinel.
     pub(super) fn kill(&mut self, side: Side) -> Result<(), Broken> {
+        let from = lab::now();
         let dead = self.pair.kill(side)?;
         let pause = self.millis(0..1200);
         wait_until(dead + pause);
-        if side == self.master && pause > self.pair.rules.master_down(side.other()) + SLACK {
+        if side == self.master && self.pair.rules.sentinel {
+            // Somebody is left who says farewell, and takes the addresses along.
+            if pause > SLACK {
+                self.gone(side, dead + SLACK)?;
+                self.handed_over(side, from)?;
+            }
+        } else if side == self.master && pause > self.pair.rules.master_down(side.other()) + SLACK {
             self.taken_over(side.other(), dead)?;
         }
         let ready = self.pair.start(side)?;
