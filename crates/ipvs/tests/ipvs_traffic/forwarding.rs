@@ -1,10 +1,10 @@
 //! Every forwarding method leads to every server, and the answers come back.
 
-use crate::{VIP, address, ask, hold_silently, host, program, serve, server, web};
+use crate::{VIP, address, ask, ask_at, hold_silently, host, program, serve, server, web};
 use core::net::SocketAddr;
 use core::time::Duration;
 use ipvs::{
-    AddressFamily, ForwardingMethod, Netmask, Persistence, Scheduler, Service, Tunnel,
+    AddressFamily, ForwardingMethod, Netmask, Persistence, Scheduler, Service, ServiceKey, Tunnel,
     TunnelChecksum,
 };
 use lab::{Bridge, Namespace};
@@ -56,6 +56,33 @@ fn direct_routing() {
         serve(host, SocketAddr::new(address(VIP), 80), name);
     }
     network.check(web(Scheduler::RoundRobin), 80, ForwardingMethod::DirectRoute);
+}
+
+#[test]
+fn direct_routing_of_ipv6() {
+    lab::need!(ipvs, netns);
+    let network = Network::new();
+    let give = |host: &Namespace, address: &str, interface: &str| {
+        host.ip(&format!("addr add {address} dev {interface} nodad")).unwrap();
+    };
+    give(&network.client, "2001:db8::1/64", "eth0");
+    give(&network.director, "2001:db8::2/64", "eth0");
+    give(&network.director, "2001:db8::100/128", "eth0");
+    let to = SocketAddr::new(address("2001:db8::100"), 80);
+    let real = ["2001:db8::11", "2001:db8::12"];
+    for ((host, real), (_, name)) in network.servers.iter().zip(real).zip(SERVERS) {
+        give(host, &format!("{real}/64"), "eth0");
+        // Neighbours are not answered for an address that is on another interface.
+        give(host, "2001:db8::100/128", "lo");
+        serve(host, to, name);
+    }
+    let service = Service::new(ServiceKey::tcp(to.ip(), 80), Scheduler::RoundRobin);
+    let servers = real.map(|real| server(real, 80, ForwardingMethod::DirectRoute));
+    program(&network.director, service, &servers);
+    let mut names: Vec<String> =
+        (0..4).map(|_| ask_at(&network.client, to).expect("an answer").1).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["one", "one", "two", "two"]);
 }
 
 #[test]

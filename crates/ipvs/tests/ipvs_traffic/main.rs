@@ -85,10 +85,14 @@ pub(crate) fn serve(host: &Namespace, listen: SocketAddr, name: &'static str) {
     });
 }
 
-/// Connects from `client` and tells which server answers (names are three letters).
+/// Connects from `client` to the virtual address and tells which server answers (names are three letters).
 pub(crate) fn ask(client: &Namespace) -> Option<(TcpStream, String)> {
+    ask_at(client, SocketAddr::new(address(VIP), 80))
+}
+
+/// The same at another address.
+pub(crate) fn ask_at(client: &Namespace, to: SocketAddr) -> Option<(TcpStream, String)> {
     client.run(|| {
-        let to = SocketAddr::new(address(VIP), 80);
         let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut name = [0; 3];
