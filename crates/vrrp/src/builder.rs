@@ -59,7 +59,7 @@ pub struct RouterBuilder {
     run_directory: PathBuf,
     release_timeout: Duration,
     scheduling: Scheduling,
-    event_capacity: usize,
+    event_capacity: Option<usize>,
     remove_orphans: bool,
     namespace: Option<Namespace>,
     sentinel: Option<Sentinel>,
@@ -74,6 +74,10 @@ pub(crate) struct SyncGroup {
     pub(crate) guard: Option<(GuardConfig, SharedGuard)>,
 }
 
+/// Unread events that are kept, at least, and for each virtual router.
+const EVENTS: usize = 256;
+const EVENTS_OF_ONE: usize = 16;
+
 impl Default for RouterBuilder {
     fn default() -> Self {
         Self {
@@ -83,7 +87,7 @@ impl Default for RouterBuilder {
             run_directory: PathBuf::from(RUN_DIRECTORY),
             release_timeout: Duration::from_secs(5),
             scheduling: Scheduling::default(),
-            event_capacity: 4096,
+            event_capacity: None,
             remove_orphans: false,
             namespace: None,
             sentinel: None,
@@ -252,9 +256,10 @@ impl RouterBuilder {
         self
     }
 
-    /// How many unread events are kept, at least 1; 4096 by default.
+    /// How many unread events are kept, at least 1; by default 16 for each virtual router, and 256 at least. They take their memory
+    /// at once, about 100 octets each.
     pub fn event_capacity(mut self, capacity: usize) -> Self {
-        self.event_capacity = capacity;
+        self.event_capacity = Some(capacity);
         self
     }
 
@@ -353,7 +358,7 @@ impl RouterBuilder {
             devices,
             refusal,
             ports,
-            events: EventSink::new(self.event_capacity),
+            events: self.event_sink(),
             buffer: Shared::buffer(),
             outbox: Outbox::default(),
             testator,
@@ -396,6 +401,11 @@ impl RouterBuilder {
         let scheduling = self.scheduling;
         scheduling.try_out()?;
         RunningRouter::start(self.build()?, scheduling)
+    }
+
+    fn event_sink(&self) -> EventSink {
+        let usual = (self.virtual_routers.len() * EVENTS_OF_ONE).max(EVENTS);
+        EventSink::new(self.event_capacity.unwrap_or(usual))
     }
 
     fn assign_group_guards(&mut self) -> Result<(), BuildError> {
