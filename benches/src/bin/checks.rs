@@ -188,13 +188,14 @@ fn middle(costs: &[Cost]) -> Option<Cost> {
 }
 
 fn show(title: &str, cost: Cost) {
+    let detection =
+        if cost.detection.is_nan() { "-".to_owned() } else { format!("{:.0}", cost.detection) };
     println!(
-        "{title:<50}{:>10.0}{:>10.1}{:>12.1}{:>10.1}{:>14.0}",
+        "{title:<50}{:>10.0}{:>10.1}{:>12.1}{:>10.1}{detection:>14}",
         cost.rate,
         cost.share * 100.0,
         cost.each,
-        cost.memory,
-        cost.detection
+        cost.memory
     );
 }
 
