@@ -17,9 +17,9 @@ use crate::notify::{Notifier, Servers};
 use crate::pidfile::{PidFile, PidFileError};
 use crate::routers::{Plan, Routers};
 use crate::scripts::runnable::Rules;
-use crate::scripts::{Scripts, Verdict};
+use crate::scripts::{Scripts, Setup, Verdict};
 use crate::signals::{Dump, Signal, Signals};
-use crate::trackers::{Subject, Trackers};
+use crate::trackers::Trackers;
 use crate::{clock, dump, files, instances, logging, pools, readiness, render, services, state};
 
 /// Stopped by a signal.
@@ -171,7 +171,7 @@ impl Running {
             .transpose()?;
         describe(&wanted.config, electing, serving);
         readiness::tell("READY=1");
-        scripts.configure(wanted.trackers.scripts.clone(), wanted.notifier.fifos.clone());
+        scripts.configure(setup(&wanted.trackers, &wanted.notifier));
         if let Some(status) = director.as_ref().and_then(|director| director.status().ok()) {
             wanted.servers.begin(&status, &scripts);
         }
@@ -243,8 +243,7 @@ impl Running {
     }
 
     /// Tells those that track a script how it stands.
-    fn follow(&self, Verdict { script, condition }: Verdict) {
-        let subject = Subject::Script(script);
+    fn follow(&self, Verdict { subject, condition }: Verdict) {
         let Some(routers) = &self.routers else { return };
         for name in self.trackers.interested(&subject) {
             routers.set_tracker(name, &subject.to_string(), condition);
@@ -339,8 +338,7 @@ impl Running {
                     log::info!("{summary}");
                     self.notifier.replace(wanted.notifier, &self.scripts);
                     self.trackers = wanted.trackers;
-                    let fifos = self.notifier.fifos.clone();
-                    self.scripts.configure(self.trackers.scripts.clone(), fifos);
+                    self.scripts.configure(setup(&self.trackers, &self.notifier));
                 }
                 Err(error) => {
                     services::reload(&self.options, &mut self.director, &former)?;
@@ -450,6 +448,14 @@ fn pid_files(options: &RunOptions, routes: bool, serves: bool) -> Result<Vec<Pid
     let written: Result<Vec<PidFile>, PidFileError> =
         wanted.into_iter().flatten().map(|path| PidFile::write(Path::new(path))).collect();
     Ok(written?)
+}
+
+fn setup(trackers: &Trackers, notifier: &Notifier) -> Setup {
+    Setup {
+        scripts: trackers.scripts.clone(),
+        files: trackers.files.clone(),
+        fifos: notifier.fifos.clone(),
+    }
 }
 
 /// Not to be asked is no reason not to run.

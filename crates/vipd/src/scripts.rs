@@ -2,6 +2,7 @@
 //! object, and never for ever; nobody waits for them but the end of the program, and that not long.
 
 mod fifo;
+mod files;
 pub(crate) mod queue;
 pub(crate) mod runnable;
 pub(crate) mod tracked;
@@ -16,8 +17,11 @@ use crossbeam_channel::{Receiver, Sender};
 use reactor::Waker;
 use vrrp::Condition;
 
+pub(crate) use files::TrackedFile;
 use runnable::Runnable;
 use tracked::Tracked;
+
+use crate::trackers::Subject;
 
 /// How long a script that tells about a change may run.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
@@ -32,11 +36,19 @@ pub(crate) struct Notification {
     pub(crate) arguments: Vec<String>,
 }
 
-/// The result of a tracked script, when it is another one than before.
+/// What is known of something that is tracked, when it is other than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    pub(crate) script: String,
+    pub(crate) subject: Subject,
     pub(crate) condition: Condition,
+}
+
+/// What the thread works on from now on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) scripts: Vec<Tracked>,
+    pub(crate) files: Vec<TrackedFile>,
+    pub(crate) fifos: Vec<(FifoKind, PathBuf)>,
 }
 
 /// What the thread is told.
@@ -45,8 +57,7 @@ enum Order {
     Notify(Notification),
     /// A line for the FIFOs.
     Line(fifo::Kind, String),
-    /// These scripts are tracked from now on, and these FIFOs are written.
-    Configure(Vec<Tracked>, Vec<(fifo::Kind, PathBuf)>),
+    Configure(Setup),
     /// No script is tracked any more; says so when all notifications are done.
     Finish(Sender<()>),
 }
@@ -77,8 +88,8 @@ impl Scripts {
         &self.verdicts
     }
 
-    pub(crate) fn configure(&self, tracked: Vec<Tracked>, fifos: Vec<(FifoKind, PathBuf)>) {
-        self.order(Order::Configure(tracked, fifos));
+    pub(crate) fn configure(&self, setup: Setup) {
+        self.order(Order::Configure(setup));
     }
 
     pub(crate) fn notify(&self, notification: Notification) {

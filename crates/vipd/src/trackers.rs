@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use keepalived_conf::{Config, SyncGroup, Track, VrrpInstance, VrrpScript};
 use vrrp::{Condition, Tracker, VirtualRouter};
 
+use crate::scripts::TrackedFile;
 use crate::scripts::runnable::Rules;
 use crate::scripts::tracked::Tracked;
 
@@ -14,6 +15,8 @@ use crate::scripts::tracked::Tracked;
 pub(crate) enum Subject {
     /// A `vrrp_script`.
     Script(String),
+    /// A `track_file`.
+    File(String),
     /// The link of an interface, which the router itself watches.
     Interface(String),
 }
@@ -22,6 +25,7 @@ impl core::fmt::Display for Subject {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Script(name) => write!(f, "script {name}"),
+            Self::File(name) => write!(f, "file {name}"),
             Self::Interface(name) => f.write_str(name),
         }
     }
@@ -44,6 +48,8 @@ pub(crate) struct Trackers {
     lines: BTreeMap<String, Vec<Line>>,
     /// The scripts that are used.
     pub(crate) scripts: Vec<Tracked>,
+    /// The files that are used.
+    pub(crate) files: Vec<TrackedFile>,
 }
 
 impl Trackers {
@@ -63,7 +69,11 @@ impl Trackers {
         for instance in &config.vrrp_instances {
             let mut lines = scripts(config, instance, &runnable);
             lines.extend(interfaces(config, instance));
+            lines.extend(files(config, instance));
             for line in &lines {
+                if let Subject::File(name) = &line.subject {
+                    trackers.use_file(config, name);
+                }
                 let Subject::Script(name) = &line.subject else { continue };
                 let known = trackers.scripts.iter().any(|one| one.name == *name);
                 if let Some(tracked) = runnable.get(name.as_str()).filter(|_| !known) {
@@ -73,6 +83,19 @@ impl Trackers {
             trackers.lines.insert(instance.name.value.clone(), lines);
         }
         trackers
+    }
+
+    fn use_file(&mut self, config: &Config, name: &str) {
+        let mut files = config.track_files.iter();
+        let Some(file) = files.find(|file| file.name.value == name) else { return };
+        let Some(path) = &file.path else { return };
+        if self.files.iter().all(|one| one.name != name) {
+            self.files.push(TrackedFile {
+                name: name.to_owned(),
+                path: path.value.clone().into(),
+                init: file.init.map(|number| (number.value, file.overwrite.is_some())),
+            });
+        }
     }
 
     /// The virtual router with what it tracks. After a reload, what has no result yet counts as up: a Master stays Master.
@@ -86,7 +109,7 @@ impl Trackers {
             let tracker = tracker.reverse(line.reverse);
             match &line.subject {
                 Subject::Interface(name) => router.track_interface(name, tracker),
-                Subject::Script(_) => {
+                Subject::Script(_) | Subject::File(_) => {
                     router.track(line.subject.to_string(), tracker.initial(initial))
                 }
             }
@@ -180,6 +203,37 @@ fn interfaces(config: &Config, instance: &VrrpInstance) -> Vec<Line> {
         }
         let reverse = track.reverse.is_some();
         lines.push(Line { subject, weight, reverse, initial: None });
+    }
+    lines
+}
+
+/// The files of an instance and of its sync group, each once. Each unit of the number in one counts the weight once.
+fn files(config: &Config, instance: &VrrpInstance) -> Vec<Line> {
+    let name = &instance.name.value;
+    let group = group_of(config, name);
+    let of_group = group.map(|group| group.track_files.as_slice()).unwrap_or_default();
+    let mut lines: Vec<Line> = Vec::new();
+    for track in instance.track_files.iter().chain(of_group) {
+        let file = config.track_files.iter().find(|one| one.name.value == track.name.value);
+        let subject = Subject::File(track.name.value.clone());
+        let known = lines.iter().any(|line| line.subject == subject);
+        let Some(file) = file.filter(|file| file.path.is_some() && !known) else { continue };
+        let written = track.weight.or(file.weight).map(|weight| weight.value);
+        let own = if track.weight.is_some() { track.reverse } else { file.reverse };
+        let mut weight = written.unwrap_or(1);
+        if group.is_some_and(|group| group.tracking_weight.is_none()) {
+            if written.is_some_and(|weight| weight != 0) {
+                log::warn!(
+                    "{name}: file {} has a weight, which does not count in a sync group; it is left out",
+                    track.name.value
+                );
+                continue;
+            }
+            weight = 0;
+        }
+        // A file that is not there counts as 0: nobody has to wait for it.
+        let initial = Some(Condition::Value(0));
+        lines.push(Line { subject, weight, reverse: own.is_some(), initial });
     }
     lines
 }

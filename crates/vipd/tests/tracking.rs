@@ -132,6 +132,35 @@ fn without_a_first_success_it_does_not_take_part() {
     }
 }
 
+#[test]
+fn the_number_in_a_file_changes_the_priority() {
+    lab::need!(netns, root, keepalived);
+    for daemon in both() {
+        let scene = Scene::new();
+        let path = scene.directory.path().join("load");
+        let text = format!("track_file load {{\nfile {}\n}}\n", path.display())
+            + &fast("web", 9, "192.0.2.109")
+                .replace("advert_int", "track_file {\nload weight 2\n}\nadvert_int");
+        let mut process = daemon.start(&scene.node, &scene.file(&text)).unwrap();
+        let until = |priority: u8| {
+            let with = |one: &Advertisement| one.priority() == priority;
+            let one = scene.capture.find(PATIENCE, |frame| Advertisement::of(frame).filter(with));
+            assert!(one.unwrap().is_some(), "{} {priority}: {}", daemon.name(), process.log());
+        };
+        until(100);
+        std::fs::write(&path, "-20\n").unwrap();
+        until(60);
+        std::fs::write(&path, "5\n").unwrap();
+        until(110);
+        // A hundred and twenty-seven times two is a fault.
+        std::fs::write(&path, "-127\n").unwrap();
+        until(0);
+        std::fs::remove_file(&path).unwrap();
+        until(100);
+        assert_eq!(process.terminate().unwrap().code(), Some(0), "{}", process.log());
+    }
+}
+
 /// A host with a second link, whose instance tracks it.
 fn with_second_link(daemon: &Daemon, track: &str) -> (Node, Namespace, Capture, Process) {
     let (node, outside) = (Node::new().unwrap(), Namespace::new().unwrap());

@@ -219,6 +219,8 @@ pub struct SyncGroup {
     pub track_interfaces: Vec<Track>,
     /// `track_script`.
     pub track_scripts: Vec<Track>,
+    /// `track_file`.
+    pub track_files: Vec<Track>,
     /// `sync_group_tracking_weight`, `global_tracking`: weights count for the members.
     pub tracking_weight: Option<Span>,
     /// Keyword and name.
@@ -269,6 +271,8 @@ pub struct VrrpInstance {
     pub track_interfaces: Vec<Track>,
     /// `track_script`.
     pub track_scripts: Vec<Track>,
+    /// `track_file`.
+    pub track_files: Vec<Track>,
     /// `notify...`.
     pub notify: Notify,
     /// `smtp_alert`.

@@ -66,7 +66,9 @@ impl Scope for VrrpInstance {
         block("track_interface", 0, 0, |cx, instance, _, content| {
             instance.track_interfaces.extend(track::read(cx, content));
         }),
-        named("track_file", "the file is not watched"),
+        block("track_file", 0, 0, |cx, instance, _, content| {
+            instance.track_files.extend(track::read(cx, content));
+        }),
         named("track_process", "the process is not watched"),
         named("track_bfd", "no BFD session is watched"),
         value("unicast_src_ip", 1, |cx, instance, st| {

@@ -32,7 +32,9 @@ impl Scope for SyncGroup {
         block("track_script", 0, 0, |cx, group, _, content| {
             group.track_scripts.extend(track::read(cx, content));
         }),
-        named("track_file", "the file is not watched"),
+        block("track_file", 0, 0, |cx, group, _, content| {
+            group.track_files.extend(track::read(cx, content));
+        }),
         named("track_process", "the process is not watched"),
         named("track_bfd", "no BFD session is watched"),
         values("global_tracking", 0, 0, |_, group, st| {

@@ -8,9 +8,11 @@ use healthcheck::process::{Child, Exit, SpawnError};
 use reactor::{Clock, Events, Interest, Reactor, Registration, Token, Waker};
 
 use super::fifo::Fifo;
+use super::files::Files;
 use super::queue::{Limits, Queues};
 use super::tracked::{Standing, Tracked, next_run};
-use super::{LONGEST, Notification, Order, Verdict};
+use super::{LONGEST, Notification, Order, Setup, Verdict};
+use crate::trackers::Subject;
 
 /// Notifications at a time, of all objects together, and waiting ones of one object.
 const LIMITS: Limits = Limits { running: 64, waiting: 64 };
@@ -48,6 +50,7 @@ pub(super) struct Worker {
     next_run: u64,
     queues: Queues<Notification>,
     watches: Vec<Watch>,
+    files: Files,
     fifos: Vec<Fifo>,
     finish: Option<Sender<()>>,
     configured: bool,
@@ -55,10 +58,13 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(orders: Receiver<Order>, verdicts: Sender<Verdict>) -> std::io::Result<Self> {
+        let (mut reactor, files) = (Reactor::new()?, Files::new()?);
+        reactor.register(&files, Interest::Readable, Token(u64::MAX))?;
         Ok(Self {
             orders,
             verdicts,
-            reactor: Reactor::new()?,
+            reactor,
+            files,
             runs: BTreeMap::new(),
             next_run: 0,
             queues: Queues::new(LIMITS),
@@ -91,6 +97,10 @@ impl Worker {
                 }
             }
             self.collect();
+            match self.files.process(Clock::now()) {
+                Ok(verdicts) => verdicts.into_iter().for_each(|verdict| self.tell(verdict)),
+                Err(error) => log::error!("files are not read: {error}"),
+            }
             self.start_due();
             self.start_waiting();
             if self.queues.is_idle()
@@ -104,7 +114,8 @@ impl Worker {
 
     fn deadline(&self) -> Option<Instant> {
         let children = self.runs.values().filter_map(|run| run.child.poll_timeout());
-        children.chain(self.watches.iter().map(|watch| watch.due)).min()
+        let scripts = self.watches.iter().map(|watch| watch.due);
+        children.chain(scripts).chain(self.files.poll_timeout()).min()
     }
 
     fn obey(&mut self, order: Order) {
@@ -124,8 +135,9 @@ impl Worker {
                     fifo.write(&line);
                 }
             }
-            Order::Configure(tracked, fifos) => {
-                self.track(tracked);
+            Order::Configure(Setup { scripts, files, fifos }) => {
+                self.track(scripts);
+                self.files.watch(Clock::now(), files);
                 let mut former = core::mem::take(&mut self.fifos);
                 for (kind, path) in fifos {
                     let same = |fifo: &Fifo| fifo.kind == kind && fifo.path == path;
@@ -170,8 +182,8 @@ impl Worker {
                 None if self.configured => (Standing::assumed(&tracked), now, false),
                 None => (Standing::new(&tracked), now, false),
             };
-            let (script, condition) = (tracked.name.clone(), standing.condition());
-            self.tell(Verdict { script, condition });
+            let subject = Subject::Script(tracked.name.clone());
+            self.tell(Verdict { subject, condition: standing.condition() });
             self.watches.push(Watch { tracked, standing, due, runs });
         }
         self.configured = true;
@@ -291,6 +303,6 @@ impl Worker {
         } else {
             log::warn!("vrrp_script {name}: fails: {why}");
         }
-        self.tell(Verdict { script: name.to_owned(), condition });
+        self.tell(Verdict { subject: Subject::Script(name.to_owned()), condition });
     }
 }
