@@ -122,7 +122,10 @@ impl Bench {
     /// Time passes, and what comes due in it is done.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut still = 0;
         while let Some(at) = self.pool.poll_timeout().filter(|at| *at <= end) {
+            still = if at > self.now { 0 } else { still + 1 };
+            assert!(still < 10, "a deadline that has passed does not go away");
             self.now = at.max(self.now);
             self.pool.handle_timeout(self.now);
             self.drain();

@@ -55,6 +55,15 @@ fn the_quorum_counts_weights_and_has_a_hysteresis() {
 }
 
 #[test]
+fn a_quorum_of_nothing_is_one() {
+    let mut bench = bench(pool(&[1]).quorum(0).sorry_server(sorry()));
+    bench.down(1);
+    assert_eq!(bench.weights(80), [(SORRY, 1)]);
+    bench.up(1);
+    assert_eq!(bench.weights(80), [(1, 1)]);
+}
+
+#[test]
 fn without_a_sorry_server_those_that_are_up_go_on_without_a_quorum() {
     let mut bench = bench(pool(&[1, 1, 1]).quorum(3));
     bench.down(1);
