@@ -496,3 +496,25 @@ fn a_quorum_in_the_band_at_the_start_is_not_there() {
     let mut bench = bench(pool(&[2, 2]).quorum(4).hysteresis(1).tell_start(true));
     assert!(bench.heard()[0].contains("quorum lost"));
 }
+
+#[test]
+fn who_is_asked_to_leave_does_not_count_for_the_quorum() {
+    let mut bench = bench(pool(&[1, 1]).quorum(2));
+    assert!(bench.pool.handle_drain(bench.now, &key(80), &real(1), Some(SECOND)));
+    bench.drain();
+    let heard = bench.heard();
+    assert!(heard.iter().any(|heard| heard.contains("quorum lost")), "{heard:?}");
+}
+
+#[test]
+fn the_cap_is_for_those_that_have_been_up() {
+    let waiting = |port| server(port, 1, Outcome::Down);
+    let two = service(80).real_server(waiting(1)).real_server(waiting(2)).max_ejected_percent(50);
+    let mut bench = bench(two);
+    assert_eq!(bench.weights(80), [], "nobody serves before its first success");
+    bench.up(1);
+    bench.up(2);
+    bench.down(1);
+    bench.down(2);
+    assert_eq!(bench.weights(80), [(2, 1)]);
+}
