@@ -28,6 +28,9 @@ const ADVERTISED: usize = 20;
 /// Announcements of each address in the first burst, by default of both.
 const BURST: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the readers look. They do not wait for each message: to be woken up thousands of times would cost those who are measured as
+/// much as their work does.
+const LOOK: Duration = Duration::from_millis(1);
 /// How long advertisements are watched.
 const WATCHED: Duration = Duration::from_secs(3);
 /// What the longest time between two advertisements may be.
@@ -263,16 +266,17 @@ fn play(who: Who, size: usize, here: &Node, news: &Mutex<News>) -> Result<Seen> 
 
 fn read_frames(capture: &Capture, news: &Mutex<News>, stop: &AtomicBool) -> std::io::Result<()> {
     while !stop.load(Ordering::Relaxed) {
-        let Some(frame) = capture.next(INTERVAL)? else { continue };
-        let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
-        let payload = frame.payload();
-        if frame.is_vrrp() {
-            news.advertisements.push(frame.at);
-        } else if frame.is_arp()
-            && let Some([10, 1, high, low]) = payload.get(14..18)
-        {
-            news.announcements.push((frame.at, [*high, *low]));
+        for frame in capture.drain()? {
+            let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+            if frame.is_vrrp() {
+                news.advertisements.push(frame.at);
+            } else if frame.is_arp()
+                && let Some([10, 1, high, low]) = frame.payload().get(14..18)
+            {
+                news.announcements.push((frame.at, [*high, *low]));
+            }
         }
+        pass(LOOK);
     }
     Ok(())
 }
@@ -283,12 +287,13 @@ fn read_addresses(
     stop: &AtomicBool,
 ) -> std::io::Result<()> {
     while !stop.load(Ordering::Relaxed) {
-        let Some(event) = monitor.next(INTERVAL)? else { continue };
-        if !event.address.to_string().starts_with("10.1.") {
-            continue;
+        while let Some(event) = monitor.next(Duration::ZERO)? {
+            if event.prefix == 32 {
+                let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+                if event.added { news.added.push(event.at) } else { news.removed.push(event.at) }
+            }
         }
-        let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
-        if event.added { news.added.push(event.at) } else { news.removed.push(event.at) }
+        pass(LOOK);
     }
     Ok(())
 }
