@@ -105,6 +105,33 @@ fn real_servers_come_and_go_and_the_service_ends_with_the_daemon() {
 }
 
 #[test]
+fn a_reload_changes_what_differs_and_leaves_the_service() {
+    lab::need!(netns, ipvs);
+    let scene = Scene::new();
+    let (_first, _second) = (scene.serve("192.0.2.11"), scene.serve("192.0.2.12"));
+    let mut daemon = scene.start(&configuration());
+    let both = scene.wait_for(&["192.0.2.11:80", "192.0.2.12:80"]);
+    assert!(both.is_some(), "{}", daemon.log());
+    let third = "real_server 192.0.2.13 80 {\n}\nreal_server 192.0.2.12";
+    let changed =
+        configuration().replace("weight 7", "weight 9").replace("real_server 192.0.2.12", third);
+    std::fs::write(scene.directory.path().join("test.conf"), changed).unwrap();
+    daemon.signal(rustix::process::Signal::HUP).unwrap();
+    let three = scene.wait_for(&["192.0.2.11:80", "192.0.2.12:80", "192.0.2.13:80"]);
+    assert!(three.is_some(), "{}", daemon.log());
+    let table = Table::of_proc(&scene.director).unwrap();
+    let weights: Vec<u32> =
+        table.service(SERVICE).unwrap().destinations.iter().map(|one| one.weight).collect();
+    assert_eq!(weights, [9, 9, 1]);
+    // None is configured any more.
+    std::fs::write(scene.directory.path().join("test.conf"), "global_defs {\n}\n").unwrap();
+    daemon.signal(rustix::process::Signal::HUP).unwrap();
+    let gone = lab::eventually(PATIENCE, || (!scene.has_service()).then_some(()));
+    assert!(gone.is_some(), "{}", daemon.log());
+    assert_eq!(daemon.terminate().unwrap().code(), Some(0), "{}", daemon.log());
+}
+
+#[test]
 fn a_killed_daemon_leaves_the_service_to_its_successor() {
     lab::need!(netns, ipvs);
     a_successor_removes_what_a_killed_daemon_left(
