@@ -207,7 +207,7 @@ impl Trial<'_> {
                 left.push(format!("addresses on {side}"));
             }
             let interfaces = self.pair.interfaces(side).map_err(lab)?;
-            let made = interfaces.into_iter().filter(|name| name != "lo" && name != "eth0");
+            let made = interfaces.into_iter().filter(|name| name == Mode::VirtualMac.device());
             left.extend(made.map(|name| format!("interface {name} on {side}")));
         }
         let runs = |id: &u32| std::path::Path::new(&format!("/proc/{id}")).exists();

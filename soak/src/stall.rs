@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use socket2::{Domain, Socket, Type};
 
 /// How long a sleep is; that late it may end without being noted.
 const NAP: Duration = Duration::from_millis(2);
@@ -43,6 +45,11 @@ impl Stalls {
         std::thread::Builder::new()
             .name("packets".to_owned())
             .spawn(move || packets.watch_packets())?;
+        let lock = stalls.clone();
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        std::thread::Builder::new()
+            .name("lock".to_owned())
+            .spawn(move || lock.watch_lock(&socket))?;
         Ok(stalls)
     }
 
@@ -75,6 +82,23 @@ impl Stalls {
         }
     }
 
+    /// All namespaces share the lock of the network's configuration, which is held for long when one of them is torn down: joining a
+    /// group takes it, as adding and removing an address does.
+    fn watch_lock(&self, socket: &Socket) {
+        let (group, on) = (Ipv4Addr::new(224, 0, 0, 200), Ipv4Addr::LOCALHOST);
+        loop {
+            std::thread::sleep(LOOK);
+            let before = Instant::now();
+            // Refused or not: it has had the lock.
+            socket.join_multicast_v4(&group, &on).ok();
+            socket.leave_multicast_v4(&group, &on).ok();
+            let (took, to) = (before.elapsed(), lab::now());
+            if took > NOTED {
+                self.note(Mishap { from: to.saturating_sub(took), to, dropped: None });
+            }
+        }
+    }
+
     fn note(&self, mishap: Mishap) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.push_back(mishap);
@@ -89,7 +113,9 @@ impl Stalls {
         std::thread::sleep(LOOK);
         let (longest, dropped) = self.worst(from, to);
         if longest >= EXCUSE {
-            return Some(format!("the machine stood still for {longest:?}"));
+            return Some(format!(
+                "the machine, or its network's configuration, stood still for {longest:?}"
+            ));
         }
         (dropped > 0).then(|| format!("the kernel had no room for {dropped} packets"))
     }

@@ -123,8 +123,8 @@ impl Trial<'_> {
         Ok(first.unwrap_or(now))
     }
 
-    /// From this moment on, until now, the host has none of the virtual addresses.
-    pub(crate) fn gone(&mut self, side: Side, at: Duration) -> Result<(), Broken> {
+    /// From the moment `at` on, until now, the host has none of the virtual addresses, because of what happened at `since`.
+    pub(crate) fn gone(&mut self, side: Side, since: Duration, at: Duration) -> Result<(), Broken> {
         let now = lab::now();
         let held = self.timeline().held(at)[side.index()];
         let events = self.timeline().between(at, now);
@@ -138,7 +138,7 @@ impl Trial<'_> {
         } else {
             Ok(())
         };
-        self.judge(at, now, verdict)
+        self.judge(since, now, verdict)
     }
 
     /// There is one Master within the bound, and nothing changes afterwards; then everybody is asked.

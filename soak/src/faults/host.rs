@@ -102,7 +102,7 @@ impl Trial<'_> {
             return Ok(());
         }
         if pause > SLACK {
-            self.gone(side, lost + SLACK)?;
+            self.gone(side, lost, lost + SLACK)?;
         }
         if pause > self.pair.rules.master_down(side.other()) + SLACK {
             self.taken_over(side.other(), from)?;
@@ -178,7 +178,7 @@ impl Trial<'_> {
         result?;
         let checked = woken + self.pair.rules.one_master();
         wait_until(checked);
-        self.gone(side, woken + SLACK)?;
+        self.gone(side, woken, woken + SLACK)?;
         self.timeline().act(format!("{side} has its link again"));
         self.pair.switch.namespace().ip(&format!("link set {} up", side.port()))?;
         self.pair.acquaint(side)?;

@@ -19,7 +19,7 @@ impl Trial<'_> {
         if side == self.master && self.pair.rules.sentinel {
             // Somebody is left who says farewell, and takes the addresses along.
             if pause > SLACK {
-                self.gone(side, dead + SLACK)?;
+                self.gone(side, dead, dead + SLACK)?;
                 self.handed_over(side, from)?;
             }
         } else if side == self.master && pause > self.pair.rules.master_down(side.other()) + SLACK {
@@ -28,7 +28,7 @@ impl Trial<'_> {
         let ready = self.pair.start(side)?;
         let soon = ready + INTERVAL / 2;
         wait_until(soon);
-        self.gone(side, soon)?;
+        self.gone(side, ready, soon)?;
         if side != self.master {
             return self.settle_unchanged(dead, ready);
         }
@@ -67,7 +67,7 @@ impl Trial<'_> {
                 None => Ok(()),
             };
             self.judge(woken, woken + SLACK, verdict)?;
-            self.gone(side, woken + SLACK)?;
+            self.gone(side, woken, woken + SLACK)?;
         }
         // Less than two intervals, and no other could have missed it.
         if pause + SLACK < INTERVAL * 2 {
@@ -84,7 +84,7 @@ impl Trial<'_> {
         let (ended, status) = self.pair.terminate(side)?;
         let pause = self.millis(0..800);
         wait_until(ended + pause.max(SLACK));
-        self.gone(side, ended)?;
+        self.gone(side, from, ended)?;
         let verdict =
             if status.success() { Ok(()) } else { Err(format!("{side} ended with {status}")) };
         self.judge(from, ended, verdict)?;
