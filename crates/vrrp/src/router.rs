@@ -3,12 +3,15 @@
 //! The order of a turn is the safety argument. Datagrams that are already queued are read before any
 //! deadline is acted upon: after a pause (SIGSTOP, a frozen cgroup, a stalled host) a Backup must hear
 //! the Master's advertisements before it believes in its silence. A flood on one interface must neither
-//! silence a Master nor delay another interface: at most [`BUDGET`] datagrams a socket are read in a turn,
-//! due advertisements of Masters go out after every [`FAIRNESS`] of them, and only those who live on a socket
-//! with unread datagrams wait for them, up to [`MAX_BACKLOG`].
+//! silence a Master nor delay another interface: at most `BUDGET` datagrams a socket are read in a turn,
+//! due advertisements of Masters go out after every `FAIRNESS` of them, and only those who live on a socket
+//! with unread datagrams wait for them, up to `MAX_BACKLOG` (all three in `receive.rs`).
 //!
 //! What is due together leaves together: first everyone's advertisements, by few system calls, then what
 //! takes longer.
+
+mod deadlines;
+mod receive;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -20,37 +23,20 @@ use std::time::Instant as Moment;
 use crossbeam_channel::Receiver;
 use reactor::{Clock, Reactor, Timers, Token};
 use vip_netlink::{Monitor, PresentAddress};
-use vrrp_fsm::vrrp_proto::AddressFamily;
 use vrrp_fsm::{Counter, Demux, Instant, Key, PathId, Route, SyncGroup};
 
 use crate::builder::RouterBuilder;
 use crate::error::ShutdownError;
-use crate::event::{EventKind, Events};
+use crate::event::Events;
 use crate::guard::Party;
 use crate::handle::{Command, Handle};
-use crate::instance::{Instance, MOST_EARLY, Shared};
+use crate::instance::{Instance, Shared};
 use crate::kernel::Changes;
 use crate::namespace::Namespace;
 use crate::outbox::Outcome;
-use crate::socket::control::Control;
 use crate::status::Status;
 use crate::sync_group::SyncGroups;
-use crate::sys::{Batch, Received, Taken};
-
-/// The most datagrams that are read from one socket in one turn: about a millisecond's work.
-const BUDGET: usize = 1024;
-
-/// The most datagrams of one interface that those who live there wait for: more than a queue holds.
-const MAX_BACKLOG: usize = 16_384;
-
-/// How long addresses are worked on and announced in one turn; what is left is done in the next one.
-const WORK: Duration = Duration::from_millis(1);
-
-/// The virtual routers on a flooded interface that tell of it.
-const OVERFLOWS_TOLD: usize = 4;
-
-/// After so many datagrams, Masters whose advertisement is due send it.
-const FAIRNESS: usize = 64;
+use crate::sys::Batch;
 
 pub(crate) const MONITOR: Token = Token(u64::MAX);
 
@@ -83,7 +69,7 @@ pub struct Router {
     commands: Receiver<Command>,
     handle: Handle,
     batch: Batch,
-    /// By port: how many datagrams were read since nothing was left unread; 0 when nothing is, [`MAX_BACKLOG`] when it is given up.
+    /// By port: how many datagrams were read since nothing was left unread; 0 when nothing is, `MAX_BACKLOG` when it is given up.
     backlogs: Vec<usize>,
     /// Ports with something to read, and virtual routers with something due: kept for their memory.
     readable: Vec<usize>,
@@ -342,101 +328,6 @@ impl Router {
         Ok(())
     }
 
-    /// Acts on deadlines, after the queues of those concerned have been read once more: what came in since the turn
-    /// began counts, too. A port that has a backlog is not: that would be the flood's way to silence us.
-    fn act_on_deadlines(&mut self) {
-        self.collect_due(self.shared.now());
-        if self.due.is_empty() && self.due_groups.is_empty() {
-            return;
-        }
-        let of_groups = self.due_groups.iter().flat_map(|group| self.groups.members(*group));
-        let early = self.early.iter().map(|(index, _)| index);
-        let concerned = self.due.iter().chain(early).chain(of_groups);
-        let due = concerned.filter_map(|index| self.instances.get(*index));
-        let mut ports: Vec<usize> = due.flat_map(|instance| &instance.ports).copied().collect();
-        ports.sort_unstable();
-        ports.dedup();
-        for port in ports {
-            if self.backlog(port) == 0 {
-                self.receive(port);
-            }
-        }
-        let now = self.shared.now();
-        let mut due = core::mem::take(&mut self.due);
-        let early = core::mem::take(&mut self.early);
-        let on_time = due.iter().map(|index| (*index, now));
-        for (index, at) in on_time.chain(early.iter().copied()) {
-            let Some(instance) = self.instances.get_mut(index) else { continue };
-            let backlog = |port: &usize| self.backlogs.get(*port).copied().unwrap_or(0);
-            if instance.ports.iter().map(backlog).any(|unread| (1..MAX_BACKLOG).contains(&unread)) {
-                instance.handle_timeout_in_backlog(at, &mut self.shared);
-            } else {
-                instance.handle_timeout(at, &mut self.shared);
-            }
-        }
-        self.finish_sends();
-        due.extend(early.iter().map(|(index, _)| index));
-        let until = Clock::now() + WORK;
-        let mut is_time_left = true;
-        for index in due.drain(..) {
-            is_time_left = is_time_left && Clock::now() < until;
-            self.act(index, |instance, shared| {
-                if is_time_left {
-                    instance.work(shared);
-                }
-            });
-        }
-        if self.due.is_empty() {
-            self.due = due;
-        }
-        for group in core::mem::take(&mut self.due_groups) {
-            self.with_group(group, SyncGroup::handle_timeout);
-        }
-        self.finish_sends();
-    }
-
-    /// Notes who is due, and which Masters will be so soon that their advertisements leave with the others'.
-    fn collect_due(&mut self, now: Instant) {
-        while let Some((party, _)) = self.timers.pop_due(now) {
-            match party {
-                Party::Router(index) => self.due.push(index),
-                Party::SyncGroup(index) => self.due_groups.push(index),
-            }
-        }
-        if self.due.is_empty() {
-            return;
-        }
-        let mut not_yet = Vec::new();
-        while let Some((party, at)) = self.timers.pop_due(now + MOST_EARLY) {
-            let earliness = match party {
-                Party::Router(index) => self.instances.get(index).map(Instance::earliness),
-                Party::SyncGroup(_) => None,
-            };
-            match party {
-                Party::Router(index) if earliness.is_some_and(|by| now + by >= at) => {
-                    self.early.push((index, at));
-                }
-                Party::Router(_) | Party::SyncGroup(_) => not_yet.push((party, at)),
-            }
-        }
-        for (party, at) in not_yet {
-            self.timers.set(party, at);
-        }
-    }
-
-    /// In the middle of a backlog: what does not wait until it is read is done, the rest is still due afterwards.
-    fn keep_up(&mut self) {
-        let now = self.shared.now();
-        self.collect_due(now);
-        let due = core::mem::take(&mut self.due);
-        let early = core::mem::take(&mut self.early);
-        let on_time = due.iter().map(|index| (*index, now));
-        for (index, at) in on_time.chain(early) {
-            self.act(index, |instance, shared| instance.handle_timeout_in_backlog(at, shared));
-        }
-        self.finish_sends();
-    }
-
     /// Sends what waits, and tells the machines what became of it.
     fn finish_sends(&mut self) {
         while !self.shared.outbox.is_empty() {
@@ -453,101 +344,6 @@ impl Router {
             }
             self.outcomes = outcomes;
         }
-    }
-
-    /// How many datagrams of a port were read without an end; 0: nothing is unread.
-    fn backlog(&self, port: usize) -> usize {
-        self.backlogs.get(port).copied().unwrap_or(0)
-    }
-
-    /// Reads the queues of a port, within the budget.
-    fn receive(&mut self, port: usize) {
-        let receivers = self.shared.ports.get(port).map_or(0, |port| port.receivers.len());
-        let before = Some(self.backlog(port)).filter(|unread| *unread < MAX_BACKLOG);
-        let (mut read, mut is_all, mut lost) = (before.unwrap_or(0), true, false);
-        for receiver in 0..receivers {
-            let (count, is_all_of_it, is_lost) = self.read(port, receiver);
-            read += count;
-            is_all &= is_all_of_it;
-            lost |= is_lost;
-        }
-        let backlog = if is_all { 0 } else { read.min(MAX_BACKLOG) };
-        if self.backlogs.len() <= port {
-            self.backlogs.resize(port + 1, 0);
-        }
-        if let Some(of_port) = self.backlogs.get_mut(port) {
-            *of_port = backlog;
-        }
-        // What is still unread after so much may hold the Master's advertisement, as what was lost may.
-        if lost || backlog == MAX_BACKLOG {
-            self.overflowed(port);
-        }
-    }
-
-    /// Reads a socket's queue: how many datagrams, whether these were all, and whether others were lost.
-    fn read(&mut self, port: usize, receiver: usize) -> (usize, bool, bool) {
-        let (mut total, mut since_kept_up, mut lost) = (0, 0, false);
-        let is_all = loop {
-            let Some(socket) =
-                self.shared.ports.get(port).and_then(|port| port.receivers.get(receiver))
-            else {
-                break true;
-            };
-            // An error here is the interface's going down, told once; the monitor tells the same.
-            let Ok(Taken { count, is_all }) = socket.receive(&mut self.batch) else { break true };
-            let now = self.shared.now();
-            for received in self.batch.received().take(count) {
-                lost |= deliver(
-                    (port, receiver, now),
-                    &received,
-                    &mut self.demux,
-                    (&mut self.instances, &mut self.groups),
-                    &mut self.shared,
-                    &mut self.timers,
-                );
-            }
-            self.finish_sends();
-            total += count;
-            if is_all {
-                break true;
-            }
-            since_kept_up += count;
-            if since_kept_up >= FAIRNESS {
-                since_kept_up = 0;
-                self.keep_up();
-            }
-            if total >= BUDGET {
-                break false;
-            }
-        };
-        let ports = &mut self.shared.ports;
-        if let Some(socket) = ports.get_mut(port).and_then(|port| port.receivers.get_mut(receiver))
-            && total >= FAIRNESS
-        {
-            // The kernel keeps the oldest datagrams, so the counter beside them does not tell of a loss after them.
-            lost |= socket.has_overflowed();
-        }
-        (total, is_all, lost)
-    }
-
-    fn overflowed(&mut self, port: usize) {
-        self.overflows += 1;
-        // A flood is told of once a second, and not by hundreds.
-        let now = self.shared.now();
-        let tell = self.overflow_told.is_none_or(|told| now >= told + Duration::from_secs(1));
-        if tell {
-            self.overflow_told = Some(now);
-        }
-        let members =
-            self.shared.ports.get(port).map(|port| port.members.clone()).unwrap_or_default();
-        for (number, index) in members.into_iter().enumerate() {
-            let told = self.instances.get(index).filter(|_| tell && number < OVERFLOWS_TOLD);
-            if let Some(instance) = told {
-                self.shared.events.emit(&instance.name, EventKind::ReceiveQueueOverflow);
-            }
-            self.act(index, Instance::handle_overflow);
-        }
-        self.finish_sends();
     }
 
     /// Lets one virtual router act, sends what it has to say, and notes its next deadline.
@@ -614,38 +410,6 @@ fn schedule(party: Party, at: Option<Instant>, timers: &mut Timers<Party, Instan
         Some(at) => timers.set(party, at),
         None => timers.cancel(&party),
     };
-}
-
-/// Hands one datagram to its virtual router; whether datagrams before it were lost.
-fn deliver(
-    (port, socket, now): (usize, usize, Instant),
-    received: &Received<'_>,
-    demux: &mut Demux,
-    (instances, groups): (&mut [Instance], &mut SyncGroups),
-    shared: &mut Shared,
-    timers: &mut Timers<Party, Instant>,
-) -> bool {
-    let Some(port) = shared.ports.get_mut(port) else { return false };
-    let Some(socket) = port.receivers.get_mut(socket) else { return false };
-    let control = Control::parse(received.control);
-    let lost = control.overflow.is_some_and(|counter| socket.note_overflow(counter));
-    let interface = port.device.index;
-    let found = match (port.family, received.source, control.destination) {
-        (AddressFamily::Ipv4, _, _) => demux.ipv4(interface, received.bytes),
-        (AddressFamily::Ipv6, Some(source), Some(destination)) => {
-            demux.ipv6(interface, source, destination, control.hop_limit, received.bytes)
-        }
-        // The kernel told less than we asked it for.
-        (AddressFamily::Ipv6, _, _) => return lost,
-    };
-    // What belongs to none is counted by the demultiplexer.
-    if let Ok((index, datagram)) = found
-        && let Some(instance) = instances.get_mut(index)
-    {
-        instance.handle_datagram(now, datagram, shared);
-        conclude((index, now), (instances, groups), shared, timers);
-    }
-    lost
 }
 
 impl AsFd for Router {
