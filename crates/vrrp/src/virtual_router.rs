@@ -1,19 +1,17 @@
 //! What an operator says about one virtual router.
 
+mod config;
+mod options;
+
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Password, Priority, Version, Vrid};
-use vrrp_fsm::{
-    AddressListPolicy, AddressesLostPolicy, ChecksumPolicy, Config, GuardConfig, HopLimitPolicy,
-    OwnerReception, PeerConfig, ReleasePolicy, SendFailurePolicy, Tracker, TrailerConfig,
-    TrailingOctetsPolicy, Verdict,
-};
+use vrrp_fsm::vrrp_proto::{AddressFamily, Authentication, Priority, Version, Vrid};
+use vrrp_fsm::{Config, GuardConfig, PeerConfig, Tracker, TrailerConfig, Verdict};
 
 use crate::address::VirtualAddress;
-use crate::error::BuildError;
 use crate::guard::{Guard, Question, SharedGuard};
 use crate::path::Path;
 use crate::route::VirtualRoute;
@@ -361,91 +359,6 @@ impl VirtualRouter {
         self
     }
 
-    /// How many advertisements may be missed before the Master counts as dead; 3 by default (RFC 9568 §6.1).
-    #[must_use]
-    pub fn missed_advertisements(self, number: u8) -> Self {
-        self.configure(|config| config.missed_advertisements(number))
-    }
-
-    /// Which checksums of version 3 over IPv4 are sent and accepted.
-    #[must_use]
-    pub fn checksum(self, policy: ChecksumPolicy) -> Self {
-        self.configure(|config| config.checksum(policy))
-    }
-
-    /// What happens to octets behind an advertisement that nobody asked for: by default it is discarded with them.
-    #[must_use]
-    pub fn trailing_octets(self, policy: TrailingOctetsPolicy) -> Self {
-        self.configure(|config| config.trailing_octets(policy))
-    }
-
-    /// What happens to an advertisement whose addresses are not ours.
-    #[must_use]
-    pub fn address_list_mismatch(self, policy: AddressListPolicy) -> Self {
-        self.configure(|config| config.address_list_mismatch(policy))
-    }
-
-    /// Whether an IPv6 address list has to start with a link-local address (RFC 9568 §5.2.9); true by default.
-    #[must_use]
-    pub fn link_local_first(self, required: bool) -> Self {
-        self.configure(|config| config.link_local_first(required))
-    }
-
-    /// Whether a Master answers an advertisement that loses against its own at once; true by default.
-    #[must_use]
-    pub fn immediate_answer(self, on: bool) -> Self {
-        self.configure(|config| config.immediate_answer(on))
-    }
-
-    /// Whose priority 0 makes a Backup take over early.
-    #[must_use]
-    pub fn release_from(self, policy: ReleasePolicy) -> Self {
-        self.configure(|config| config.release_from(policy))
-    }
-
-    /// Whether the owner of the addresses is Master at once; true by default.
-    #[must_use]
-    pub fn owner_skips_backup(self, on: bool) -> Self {
-        self.configure(|config| config.owner_skips_backup(on))
-    }
-
-    /// Whether the owner of the addresses hears what others advertise.
-    #[must_use]
-    pub fn owner_reception(self, reception: OwnerReception) -> Self {
-        self.configure(|config| config.owner_reception(reception))
-    }
-
-    /// Whether a Master advertises once more before it yields to a better one, so that a winner on the other side of a
-    /// partition learns that there were two; false by default.
-    #[must_use]
-    pub fn advertise_before_yielding(self, on: bool) -> Self {
-        self.configure(|config| config.advertise_before_yielding(on))
-    }
-
-    /// Whether a router that wakes up too late yields; true by default.
-    #[must_use]
-    pub fn late_wake_rule(self, on: bool) -> Self {
-        self.configure(|config| config.late_wake_rule(on))
-    }
-
-    /// What a Master does that cannot send.
-    #[must_use]
-    pub fn send_failure(self, policy: SendFailurePolicy) -> Self {
-        self.configure(|config| config.send_failure(policy))
-    }
-
-    /// What a Master does when someone deletes its addresses.
-    #[must_use]
-    pub fn addresses_lost(self, policy: AddressesLostPolicy) -> Self {
-        self.configure(|config| config.addresses_lost(policy))
-    }
-
-    /// Which hop limits are accepted from unicast peers.
-    #[must_use]
-    pub fn unicast_hop_limit(self, policy: HopLimitPolicy) -> Self {
-        self.configure(|config| config.unicast_hop_limit(policy))
-    }
-
     /// Gives it a virtual MAC address, which moves with the virtual addresses; none by default.
     #[must_use]
     pub fn virtual_mac(mut self, virtual_mac: VirtualMac) -> Self {
@@ -482,57 +395,6 @@ impl VirtualRouter {
     fn configure(mut self, change: impl FnOnce(Config) -> Config) -> Self {
         self.template = Template(change(self.template.0));
         self
-    }
-
-    /// Whether it is in a sync group, which the builder knows.
-    pub(crate) fn set_sync_group(&mut self, member: bool) {
-        self.template.0.sync_group = member;
-    }
-
-    /// The address family: what was said, else that of the first advertised address.
-    pub(crate) fn decide_family(&self) -> Result<AddressFamily, BuildError> {
-        self.family
-            .or_else(|| self.advertised().next().map(|address| AddressFamily::of(&address)))
-            .ok_or_else(|| BuildError::NoAddresses { virtual_router: self.name.to_string() })
-    }
-
-    /// The names of its trackers, in their order.
-    pub(crate) fn tracker_names(&self) -> Vec<Arc<str>> {
-        self.trackers.iter().map(|(name, _)| Arc::clone(name)).collect()
-    }
-
-    /// Whether advertisements come behind an authentication header.
-    pub(crate) fn has_authentication_header(&self) -> bool {
-        self.password.is_none() && self.template.0.authentication.header_key().is_some()
-    }
-
-    /// The machine's configuration.
-    pub(crate) fn config(&self) -> Result<Config, BuildError> {
-        let name = || self.name.to_string();
-        let family = self.decide_family()?;
-        let sources = self.effective_paths().into_iter().filter_map(|path| path.source);
-        for address in self.advertised().chain(sources).chain(self.unicast.iter().copied()) {
-            if AddressFamily::of(&address) != family {
-                return Err(BuildError::WrongFamily { virtual_router: name(), address, family });
-            }
-        }
-        let mut config = self.template.0.clone();
-        config.vrid = self.vrid;
-        config.family = family;
-        config.priority = Priority::new(self.priority);
-        config.virtual_addresses = self.advertised().collect();
-        if let Some(password) = &self.password {
-            let password = Password::new(password.as_bytes())
-                .map_err(|source| BuildError::Password { virtual_router: name(), source })?;
-            config.authentication = Authentication::SimplePassword(password);
-        }
-        config.paths = self.path_configs();
-        config.peers.clone_from(&self.peers);
-        Ok(config)
-    }
-
-    fn advertised(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().filter(|address| address.advertised).map(VirtualAddress::address)
     }
 }
 
